@@ -1,0 +1,1 @@
+"""Nouns, errors and ports: what every other layer speaks in."""

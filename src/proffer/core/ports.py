@@ -1,0 +1,287 @@
+"""Every port: what the engine needs of the outside, and a store must be able to do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.core.decisions import Decision
+from proffer.core.entities import EntityRef
+from proffer.core.events import Counts, Event, Quarantined, Receipt, Reject
+
+
+class EventLog(Protocol):
+    """The truth: an append-only log of events, and beside it the rows that could not become events."""
+
+    def append(self, rows: Sequence[Event | Reject], *, repairs: int | None = None) -> list[Receipt]:
+        """Store rows in one transaction and return a receipt for each, in order; on disk when it returns.
+
+        Same id and same body again is a duplicate, same id and other body a conflict (also within one call).
+        A Reject is quarantined. `repairs` is the quarantine number the first row mends: an accepted or duplicate
+        first row closes it, and the quarantined count falls by one, so that counts still add up.
+        Raises StorageFull when the disk refuses, with nothing written.
+        """
+        ...
+
+    def last(self) -> int:
+        """Return the highest sequence, 0 for an empty log."""
+        ...
+
+    def counts(self) -> Counts:
+        """Return what became of every row ever received."""
+        ...
+
+    def scan(
+        self, since: int = 0, until: int | None = None, *, types: Sequence[str] | None = None, chunk: int = 10_000
+    ) -> Iterator[list[Event]]:
+        """Yield events with since < sequence <= until in order, in lists of at most `chunk`; one consistent view."""
+        ...
+
+    def get(self, id: str) -> Event | None:
+        """Return the event with this id."""
+        ...
+
+    def find(
+        self,
+        *,
+        entity: EntityRef | None = None,
+        query_id: str | None = None,
+        type: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[Event]:
+        """Return up to `limit` events with sequence > after that match every filter given, in order, by index.
+
+        `entity` matches the actor or the target; since <= at < until.
+        """
+        ...
+
+    def quarantined(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> list[Quarantined]:
+        """Return quarantined rows with number > after, in order."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and threads."""
+        ...
+
+
+class DecisionLog(Protocol):
+    """Decisions as they were made, written behind the answer."""
+
+    def put(self, decision: Decision) -> bool:
+        """Queue a decision for writing and return at once; False (and counted as dropped) when the queue is full."""
+        ...
+
+    def get(self, id: str) -> Decision | None:
+        """Return a decision, also one that is still queued."""
+        ...
+
+    def find(self, *, subject: EntityRef | None = None, after: str = "", limit: int = 100) -> list[Decision]:
+        """Return decisions with id > after in order of id."""
+        ...
+
+    def flush(self) -> None:
+        """Wait until everything queued is on disk."""
+        ...
+
+    def dropped(self) -> int:
+        """Return how many decisions were not logged because the queue was full."""
+        ...
+
+
+class StateStore(Protocol):
+    """Snapshots of folded state: named arrays at a position of the log, for one view version. Droppable."""
+
+    def save(self, version: str, position: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write a snapshot whole or not at all, and drop all but the newest few of any version."""
+        ...
+
+    def load(self, version: str, at_most: int | None = None) -> tuple[int, dict[str, NDArray[Any]]] | None:
+        """Return the newest sound snapshot of this version at or before a position; a corrupt one is passed over."""
+        ...
+
+    def positions(self, version: str) -> list[int]:
+        """Return the positions that have a snapshot, ascending."""
+        ...
+
+
+class Interactions(msgspec.Struct, frozen=True, kw_only=True):
+    """Every non-impression event of a subject with an item, in order of the log, as columns of length m.
+
+    `subject` and `item` are ordinals, `type` indexes `types`, `weight` is the declared weight of the type (> 0 wanted).
+    `by_subject` and `by_item` hold, for each row, the row before it of the same subject / item (-1: none);
+    `subject_head` and `item_head` the newest row of each ordinal. A subject merged into another has its rows there.
+    """
+
+    subject: NDArray[np.int64]
+    item: NDArray[np.int64]
+    at: NDArray[np.float64]
+    type: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    by_subject: NDArray[np.int64]
+    by_item: NDArray[np.int64]
+    subject_head: NDArray[np.int64]
+    item_head: NDArray[np.int64]
+    types: tuple[str, ...]
+
+
+class LiveState(Protocol):
+    """What a retriever may read: the catalogue, who did what, live popularity; all as of one position of the log.
+
+    Item arrays have one row per catalogue ordinal, n = len(ids), in order of first mention; read only.
+    """
+
+    @property
+    def position(self) -> int:
+        """The sequence of the last event folded."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """The kind of the catalogue's items."""
+        ...
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The catalogue's ids by ordinal."""
+        ...
+
+    @property
+    def half_lives(self) -> tuple[float, ...]:
+        """The half-lives, in seconds, that `decayed` can be asked for."""
+        ...
+
+    def ordinals(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the ordinals of item ids, -1 where unknown."""
+        ...
+
+    def subject_ordinal(self, subject: EntityRef) -> int:
+        """Return the ordinal of a subject, -1 where unknown; a merged visitor has that of the known user."""
+        ...
+
+    def published(self) -> NDArray[np.float64]:
+        """Return when each item appeared, epoch seconds (n,): its attribute, else its first mention."""
+        ...
+
+    def column(self, role: str) -> NDArray[np.int64]:
+        """Return an item attribute by role (category, author, language) as stable keys (n,), 0 where unknown."""
+        ...
+
+    def available(self) -> NDArray[np.bool_]:
+        """Return which items exist (n,): not deleted."""
+        ...
+
+    def interactions(self) -> Interactions:
+        """Return every interaction so far, as views of the live arrays."""
+        ...
+
+    def decayed(self, half_life: float, at: float) -> NDArray[np.float64]:
+        """Return each item's decayed count of wanted events at epoch seconds `at` (n,), for one of `half_lives`."""
+        ...
+
+    def segment_decayed(self, subject: EntityRef, at: float) -> NDArray[np.float64]:
+        """Return each item's decayed count within the subject's segment (n,); zeros without a segment."""
+        ...
+
+    def attributes(self, ref: EntityRef) -> Mapping[str, Any] | None:
+        """Return an entity's attributes, None when nothing is known of it."""
+        ...
+
+    def revised(self) -> NDArray[np.int64]:
+        """Return the position of the log at which each item's attributes last changed (n,), 0 for never."""
+        ...
+
+
+class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A fitted model in the registry: what it is, what it was fitted on, how it compared, and its files' hashes."""
+
+    id: str
+    pipeline: str
+    name: str
+    created_at: datetime
+    schema: str
+    position: int
+    parameters: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    files: dict[str, str] = {}
+
+
+class ModelRegistry(Protocol):
+    """Model versions and which of them serves each pipeline."""
+
+    def save(
+        self, pipeline: str, name: str, *, schema: str, position: int, parameters: Mapping[str, Any],
+        metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime,
+    ) -> ModelVersion:  # fmt: skip
+        """Write a content-addressed folder with a manifest and return the version; the same content, the same id.
+
+        In a process that only reads, the folder is written but not listed: the writing process adopts it by its id.
+        """
+        ...
+
+    def adopt(self, version: str) -> ModelVersion:
+        """List a version that another process saved, after checking every hash. Raises NotFound or Corrupt."""
+        ...
+
+    def load(self, version: str) -> tuple[ModelVersion, dict[str, np.ndarray]]:
+        """Return a version and its arrays after checking every hash. Raises NotFound or Corrupt."""
+        ...
+
+    def champion(self, pipeline: str) -> tuple[ModelVersion | None, int]:
+        """Return what serves, and the revision to promote against (0 before the first)."""
+        ...
+
+    def promote(self, version: str, *, expected_revision: int) -> int:
+        """Let a version serve from now on; return the new revision. Raises Conflict when somebody was faster."""
+        ...
+
+    def history(self, pipeline: str) -> list[ModelVersion]:
+        """Return all versions, newest first."""
+        ...
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A bearer token as it is kept: a SHA-256 of the secret, never the secret."""
+
+    name: str
+    digest: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+
+
+class TokenStore(Protocol):
+    """Who may do what."""
+
+    def add(self, token: Token) -> None:
+        """Keep a token. Raises Conflict when the name is taken."""
+        ...
+
+    def by_digest(self, digest: str) -> Token | None:
+        """Return the token whose secret has this hash."""
+        ...
+
+    def all(self) -> list[Token]:
+        """Return every token."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forget a token. Raises NotFound."""
+        ...
+
+
+class Stores(msgspec.Struct, frozen=True, kw_only=True):
+    """The stores of one workspace, as bootstrap chose them."""
+
+    log: EventLog
+    decisions: DecisionLog
+    snapshots: StateStore
+    registry: ModelRegistry
+    tokens: TokenStore
+    root: Path | None = None
+    writable: bool = True

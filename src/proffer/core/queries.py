@@ -1,0 +1,29 @@
+"""Queries: what a decision is asked for."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from proffer.core.entities import EntityRef
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject in a context asks a pipeline for `n` candidates at a time.
+
+    `candidates` limits the answer to these ids (rank); None means: retrieve them. `after` is the decision whose
+    slate this one continues (paging without repeats). `diversity` is the lambda of MMR in 0..1, 1 = relevance only;
+    None means the pipeline's own. `language` is that of the reasons.
+    """
+
+    id: str
+    pipeline: str
+    subject: EntityRef
+    at: datetime
+    n: int
+    context: Mapping[str, Any] = {}
+    candidates: tuple[str, ...] | None = None
+    after: str | None = None
+    diversity: float | None = None
+    language: str = "en"
