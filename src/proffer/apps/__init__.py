@@ -1,0 +1,1 @@
+"""The applications that ship with Proffer; each is loaded through its entry point, like a stranger's."""

@@ -1,0 +1,1 @@
+"""A social feed: which posts to hold out to whom."""

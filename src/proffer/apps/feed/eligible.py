@@ -1,0 +1,69 @@
+"""Who may see which post: visibility, expiry, blocks, what he hid."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.core.entities import stable_key
+from proffer.core.queries import Query
+from proffer.features.answers import answered
+from proffer.features.conditions import ItemColumn
+from proffer.features.state import State
+
+PUBLIC, FOLLOWERS, PRIVATE = 0.0, 1.0, 2.0
+LEVELS = {"followers": FOLLOWERS, "private": PRIVATE}
+
+
+class Visibility:
+    """A post for followers is shown to who follows its author, a private one to its author alone."""
+
+    name = "visible to the user"
+
+    def __init__(self) -> None:
+        self.level = ItemColumn(lambda attributes: LEVELS.get(str(attributes.get("visibility")), PUBLIC))
+
+    def __call__(self, query: Query, state: State) -> NDArray[np.bool_]:
+        """Return which posts the user may see (n,)."""
+        level = self.level.look(state)
+        author = state.column("author")
+        follows = [_key(ref.id) for ref in state.targets_of(query.subject, ("follow", "unfollow"))]
+        own = author == _key(query.subject.id)
+        seen: NDArray[np.bool_] = (level == PUBLIC) | own | ((level == FOLLOWERS) & np.isin(author, follows))
+        return seen
+
+
+class Expiry:
+    """A post is shown from when it is published until it expires."""
+
+    name = "published and not expired"
+
+    def __call__(self, query: Query, state: State) -> NDArray[np.bool_]:
+        """Return which posts have appeared and not expired (n,)."""
+        at = query.at.timestamp()
+        return (state.published() <= at) & ~(state.measure("expires") <= at)
+
+
+class NotBlocked:
+    """Nothing is shown of an author whom the user blocks."""
+
+    name = "author not blocked"
+
+    def __call__(self, query: Query, state: State) -> NDArray[np.bool_]:
+        """Return which posts are by nobody he blocks (n,)."""
+        blocked = [_key(ref.id) for ref in state.targets_of(query.subject, ("block", "unblock"))]
+        return ~np.isin(state.column("author"), blocked)
+
+
+class NotHidden:
+    """What the user hid or reported stays away."""
+
+    name = "not hidden or reported"
+
+    def __call__(self, query: Query, state: State) -> NDArray[np.bool_]:
+        """Return which posts he neither hid nor reported (n,)."""
+        mask = np.ones(len(state.ids), np.bool_)
+        mask[answered(state, query.subject, ("hide", "report"))] = False
+        return mask
+
+
+def _key(author: str) -> int:
+    return stable_key("user", author)
