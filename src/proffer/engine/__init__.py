@@ -1,0 +1,1 @@
+"""The engine: ingest, serve, train, evaluate and release, over ports."""

@@ -1,0 +1,171 @@
+"""The engine of one workspace: every verb an application, the API or the command line uses."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from proffer.app import App, Settings
+from proffer.core.clock import Clock, Ids
+from proffer.core.decisions import Decision
+from proffer.core.entities import EntityRef
+from proffer.core.errors import Invalid, NotFound
+from proffer.core.events import Counts, Receipt
+from proffer.core.ports import ModelVersion, Stores
+from proffer.core.queries import Query
+from proffer.core.schema import settings_event
+from proffer.engine import explain, health, ingest, predict, serve, train
+from proffer.engine.evaluate import Report, evaluate
+from proffer.engine.fitted import Fitted, load_fitted
+from proffer.features.replay import replay
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many are done, how many there are (0: unknown)."""
+
+SNAPSHOT_EVERY = 250_000
+
+
+class Engine:
+    """One workspace of one application, over its stores."""
+
+    def __init__(
+        self, app: App, workspace: str, stores: Stores, *, clock: Clock, ids: Ids, deadline_ms: float = 500.0
+    ) -> None:
+        self.app = app
+        self.workspace = workspace
+        self.stores = stores
+        self.clock = clock
+        self.ids = ids
+        self.deadline_ms = deadline_ms
+        self.lock = threading.RLock()
+        self.started = time.monotonic()
+        self.counters = health.Counters()
+        self.state = replay(
+            stores.log, app.view, app.schema, subject=app.subject, item=app.item, snapshots=stores.snapshots
+        )
+        self.snapshot_at = self.state.position
+        self.fitted: dict[str, Fitted] = {}
+        for pipeline in app.pipelines:
+            self.refresh(pipeline.name)
+
+    def record(self, rows: Sequence[Any], *, source: str = "api", repairs: int | None = None) -> list[Receipt]:
+        """Validate rows of JSON, append them durably and fold them; a receipt for each, in order.
+
+        A row that cannot become an event is quarantined with its reason. `repairs` is the quarantine number the
+        single row mends. What this returns as accepted can be served at once.
+        """
+        now = self.clock.now()
+        read = [ingest.read_row(self.app.schema, row, now, self.ids, source) for row in rows]
+        receipts = self.stores.log.append(read, repairs=repairs)
+        self.counters.recorded(Counts.of(receipts))
+        self.catch_up()
+        return receipts
+
+    def configure(self, values: Mapping[str, Any]) -> Settings:
+        """Replace the given members of the settings from this place in the log on. Raises Invalid."""
+        self.app.settings({**self.state.settings, **values})
+        event = settings_event(self.ids.new("e"), self.clock.now(), self.workspace, values)
+        self.stores.log.append([event])
+        self.catch_up()
+        return self.settings
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        return self.app.settings(self.state.settings)
+
+    def recommend(self, query: Query) -> Decision:
+        """Decide a slate, log it without waiting, and return it. Raises Invalid for an impossible query."""
+        started = time.perf_counter()
+        decision = serve.recommend(self, query, started)
+        self.stores.decisions.put(decision)
+        self.counters.decided(decision)
+        return decision
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> list[predict.Prediction]:
+        """Return for each (subject id, item id) how likely the item is answered when shown, with an interval."""
+        return predict.predict(self, pairs)
+
+    def features(self, subject: str | None, item: str | None) -> dict[str, float | None]:
+        """Return the feature columns of a subject, an item, or a pair by name, None for unknown. Raises NotFound."""
+        return predict.features(self, subject, item)
+
+    def explain(self, query: Query, item: str) -> explain.Explanation:
+        """Say where the item stands for this query, or each reason why it was not shown."""
+        return explain.explain(self, query, item)
+
+    def train(self, pipeline: str | None = None, *, progress: Progress | None = None) -> ModelVersion:
+        """Back-test every source and the blend, fit, save, and release the winner.
+
+        In a process that only reads, the version is saved but not released: the writing process adopts it.
+        Raises CannotTrain naming what is missing.
+        """
+        chosen = self.app.pipeline(pipeline) if pipeline else self.app.pipelines[0]
+        version = train.train(self, chosen, progress)
+        if self.stores.writable:
+            _, revision = self.stores.registry.champion(chosen.name)
+            self.release(version.id, revision)
+        return version
+
+    def release(self, version: str, expected_revision: int) -> int:
+        """Let a saved version serve its pipeline; return the new revision. Raises NotFound, Corrupt or Conflict."""
+        adopted = self.stores.registry.adopt(version)
+        revision = self.stores.registry.promote(version, expected_revision=expected_revision)
+        self.refresh(adopted.pipeline)
+        return revision
+
+    def evaluate(
+        self, since: datetime, until: datetime, *, pipeline: str | None = None, lists: int = 20_000,
+        seed: int = 0, progress: Progress | None = None,
+    ) -> Report:  # fmt: skip
+        """Judge every source, heuristic and the blend, day by day, on lists made just before each user's day began."""
+        chosen = self.app.pipeline(pipeline) if pipeline else self.app.pipelines[0]
+        return evaluate(self, chosen, since, until, lists=lists, seed=seed, progress=progress)
+
+    def refresh(self, pipeline: str) -> None:
+        """Load the pipeline's champion from the registry and serve it from now on."""
+        self.fitted[pipeline] = load_fitted(self.app.pipeline(pipeline), self.stores.registry, self.app.view.version)
+
+    def catch_up(self) -> int:
+        """Fold what the log holds beyond the state; return the position reached."""
+        with self.lock:
+            if self.stores.log.last() > self.state.position:
+                for events in self.stores.log.scan(since=self.state.position):
+                    self.state.fold(events)
+            if self.state.position - self.snapshot_at >= SNAPSHOT_EVERY:
+                self.snapshot()
+            return self.state.position
+
+    def snapshot(self) -> None:
+        """Write the folded state, so that the next start replays only what comes after."""
+        with self.lock:
+            if self.stores.writable and self.state.position > self.snapshot_at:
+                self.stores.snapshots.save(self.state.version, self.state.position, self.state.snapshot())
+                self.snapshot_at = self.state.position
+
+    def decision(self, id: str) -> Decision:
+        """Return a logged decision. Raises NotFound."""
+        found = self.stores.decisions.get(id)
+        if found is None:
+            raise NotFound("no such decision in this workspace", field="id", remedy="Take the id from a slate.")
+        return found
+
+    def entity(self, kind: str, id: str) -> dict[str, Any]:
+        """Return what is known of an entity. Raises NotFound."""
+        if kind not in self.app.schema.entities:
+            raise Invalid("unknown kind", field="kind", remedy=f"Use one of {', '.join(self.app.schema.entities)}.")
+        found = self.state.attributes(EntityRef(kind, id))
+        if found is None:
+            raise NotFound(f"no {kind} of that id", field="id", remedy="Set it with PUT first.")
+        return dict(found)
+
+    def health(self) -> health.Health:
+        """Return how each part is, with the freshness of what it works on."""
+        return health.health(self)
+
+    def close(self) -> None:
+        """Snapshot, flush the decisions and let go of the stores."""
+        self.snapshot()
+        self.stores.decisions.flush()
+        self.stores.log.close()

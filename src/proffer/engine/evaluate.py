@@ -1,0 +1,162 @@
+"""The daily protocol: what would have been shown, and how good it would have been."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from proffer.app import Pipeline
+from proffer.core.errors import CannotTrain, Invalid
+from proffer.engine.backtest import Past
+from proffer.engine.fitted import unfitted
+from proffer.engine.judge import Judge, Row, collect, contenders, families
+from proffer.engine.metrics import Interval, paired
+from proffer.models.rankers.blend import Blend
+
+if TYPE_CHECKING:
+    from proffer.engine.engine import Engine, Progress
+
+CHOOSING_LISTS = 3000
+BLEND = "blend"
+DAY = timedelta(days=1)
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What was put in charge, on which period, and by how much it led the best single source there."""
+
+    champion: str
+    weights: dict[str, float]
+    since: datetime | None = None
+    until: datetime | None = None
+    lists: int = 0
+    lead: Interval | None = None
+    why: str = ""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A judged period: a row for each retriever, heuristic and the blend, best NDCG@10 first.
+
+    `unknown_share` is the part of the wanted items that did not exist when the list was made: no list can hold them,
+    and they count as misses. `leads` holds the champion's paired lead in NDCG@10 over each other row.
+    """
+
+    protocol: str
+    since: datetime
+    until: datetime
+    lists: int
+    users: int
+    wanted: int
+    unknown_share: float
+    champion: str
+    choice: Choice
+    rows: list[Row]
+    leads: dict[str, Interval]
+    learned: dict[str, Any]
+
+
+def evaluate(
+    engine: "Engine", pipeline: Pipeline, since: datetime, until: datetime, *, lists: int, seed: int,
+    progress: "Progress | None",
+) -> Report:  # fmt: skip
+    """Choose on the time before `since`, then judge the period once. Raises Invalid for an empty period."""
+    if since >= until:
+        raise Invalid("the period is empty", field="until", remedy="Name a later end.")
+    past = Past.of(engine.app, pipeline, engine.settings, read(engine, until))
+    if not past.user_days(since, until):
+        raise Invalid(f"nobody acted from {since:%Y-%m-%d} until {until:%Y-%m-%d}", field="from", remedy=span(past))
+    choice = choose(past, since, seed=seed, progress=progress)
+    return judge(past, choice, since, until, lists=lists, seed=seed, progress=progress)
+
+
+def read(engine: "Engine", until: datetime | None = None) -> list[Any]:
+    """Return the log's events before a moment."""
+    return [event for chunk in engine.stores.log.scan() for event in chunk if until is None or event.at < until]
+
+
+def span(past: Past) -> str:
+    """Say which period the log covers."""
+    acts = [event.at for event in past.events if past.acts(event)]
+    return f"The log covers {acts[0]:%Y-%m-%d} to {acts[-1]:%Y-%m-%d}." if acts else "Import events first."
+
+
+def choose(
+    past: Past, until: datetime, *, seed: int, progress: "Progress | None", lists: int = CHOOSING_LISTS
+) -> Choice:
+    """Fit blend weights on the older half of the time just before `until`, and compare on the newer half.
+
+    The blend is put in charge only if its paired lead over the best single source is above 0 with its whole
+    interval; a tie goes to the single source.
+    """
+    first = past.pipeline.ladder[-1]
+    since = choosing_start(past, until, lists)
+    if since is None:
+        return Choice(champion=first, weights={first: 1.0}, why="there is no earlier time to choose on")
+    seen = [*past.walk(since, until, lists=lists, seed=seed, progress=progress, what="choosing")]
+    older, newer = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    if len(older) < 10:
+        return Choice(champion=first, weights={first: 1.0}, why=f"only {len(seen)} lists to choose on")
+    sources = unfitted(past.pipeline).sources
+    weights = blend_weights(older, sources, seed)
+    judge = Judge({**contenders(seen[0].fitted), BLEND: weights})
+    for judged in newer:
+        judge.look(judged)
+    means = {name: float(judge.values(name, "ndcg@10").mean()) for name in (*sources, BLEND)}
+    single = max(sources, key=lambda name: means[name])
+    lead = paired(judge.values(BLEND, "ndcg@10"), judge.values(single, "ndcg@10"), judge.people(), seed)
+    wins = lead.low is not None and lead.low > 0
+    champion = BLEND if wins else single
+    kept = blend_weights(seen, sources, seed)
+    why = f"the blend {'leads' if wins else 'does not lead'} {single} beyond doubt on the newer half of that time"
+    return Choice(
+        champion=champion, weights=kept if wins else {single: 1.0}, since=since, until=until, lists=len(seen),
+        lead=lead, why=why,
+    )  # fmt: skip
+
+
+def blend_weights(seen: list[Any], sources: tuple[str, ...], seed: int) -> dict[str, float]:
+    """Return the blend's weights that rank these lists best."""
+    lists = collect(seen)
+    rng = np.random.default_rng(seed)
+    blend = Blend().fit(lists.scores, lists.relevant, lists.sizes, columns=sources, rng=rng, missed=lists.missed)
+    return {name: weight for name, weight in blend.weights.items() if weight > 0}
+
+
+def choosing_start(past: Past, until: datetime, lists: int) -> datetime | None:
+    """Return the day from which enough user-days lie before `until`, within the newer half of the earlier time."""
+    acts = [event.at for event in past.events[: past.before(until)] if past.acts(event)]
+    if not acts:
+        return None
+    middle = acts[0] + (until - acts[0]) / 2
+    days = past.user_days(middle, until)
+    start = days[max(len(days) - lists, 0)][0] if days else None
+    if start is None:
+        return None
+    return max(middle, datetime.fromtimestamp(start * 86400, tz=until.tzinfo))
+
+
+def judge(
+    past: Past, choice: Choice, since: datetime, until: datetime, *, lists: int, seed: int, progress: "Progress | None"
+) -> Report:
+    """Judge a period once, with the choice made before it."""
+    table, learned = None, {}
+    for judged in past.walk(since, until, lists=lists, seed=seed, progress=progress, what="judging"):
+        if table is None:
+            blend = choice.weights if choice.champion == BLEND else {}
+            table = Judge({**contenders(judged.fitted), **({BLEND: blend} if blend else {})})
+            kinds = families(judged.fitted)
+        table.look(judged)
+        learned = {name: retriever.parameters()[0] for name, retriever in judged.fitted.retrievers.items()}
+    if table is None:
+        raise CannotTrain("nobody wanted anything new in that period", remedy=span(past))
+    champion = table.values(choice.champion, "ndcg@10")
+    leads = {
+        name: paired(champion, table.values(name, "ndcg@10"), table.people(), seed)
+        for name in table.tallies
+        if name != choice.champion
+    }
+    return Report(
+        protocol="daily", since=since, until=until, lists=len(table.users), users=len(set(table.users)),
+        wanted=table.wanted, unknown_share=table.unknown / max(table.wanted, 1), champion=choice.champion,
+        choice=choice, rows=table.rows(kinds, seed), leads=leads, learned=learned,
+    )  # fmt: skip

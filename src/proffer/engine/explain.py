@@ -1,0 +1,103 @@
+"""Why an item is shown where it is, or why it is not shown."""
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from proffer.core.decisions import Placed
+from proffer.core.errors import NotFound
+from proffer.core.queries import Query
+from proffer.engine import serve
+from proffer.engine.pool import masks
+from proffer.engine.slate import Ranked, make_slate
+
+if TYPE_CHECKING:
+    from proffer.engine.engine import Engine
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One condition on the way to the slate, whether the item met it, and in words what it found."""
+
+    step: str
+    passed: bool
+    text: str
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an item stands for a query, and every step on the way there."""
+
+    item: str
+    shown: bool
+    rank: int | None
+    steps: tuple[Step, ...]
+    placed: Placed | None = None
+    columns: dict[str, float | None] = {}
+
+
+def explain(engine: "Engine", query: Query, item: str) -> Explanation:
+    """Decide again without logging, and follow the item through every step. Raises NotFound."""
+    serve.check(engine, query)
+    shown = serve.earlier_pages(engine, query)
+    with engine.lock:
+        ordinal = int(engine.state.ordinals([item])[0])
+        if ordinal < 0:
+            raise NotFound(
+                f"no {engine.app.item} of that id", field="item", remedy="Send an event about it, or PUT it."
+            )
+        asked = serve.Asked.of(query, engine.fitted[query.pipeline], engine.settings, engine.state, shown)
+        steps = [
+            _condition(name, bool(mask[ordinal])) for name, mask in masks(asked.fitted, asked.rules, shown).items()
+        ]
+        ranked, rung, _ = serve.climb_down(asked, time.perf_counter(), engine.deadline_ms)
+        slate = make_slate(ranked, asked.fitted, asked.settings, asked.rules, query)
+        columns = _columns(engine, query, ordinal)
+        steps += _pooled(asked, ranked, rung, ordinal)
+    placed = next((placed for placed in slate if placed.id == item), None)
+    steps.append(_placing(placed, slate, query))
+    return Explanation(
+        item=item, shown=placed is not None, rank=placed.rank if placed else None, steps=tuple(steps), placed=placed,
+        columns=columns,
+    )  # fmt: skip
+
+
+def _condition(name: str, passed: bool) -> Step:
+    return Step(
+        step=name, passed=passed, text=f"meets the condition: {name}" if passed else f"fails the condition: {name}"
+    )
+
+
+def _pooled(asked: serve.Asked, ranked: Ranked, rung: str, ordinal: int) -> list[Step]:
+    rows = np.flatnonzero(ranked.pool.ordinals == ordinal)
+    if not len(rows):
+        text = f"no source of {rung} has it among its best {max(asked.fitted.pipeline.pool, asked.query.n)}"
+        return [Step(step="proposed", passed=False, text=text)]
+    row = int(rows[0])
+    by = [name for place, name in enumerate(asked.fitted.sources) if ranked.pool.proposed[row, place]]
+    place = int(np.flatnonzero(ranked.order == row)[0]) + 1
+    score = float(ranked.scores[row])
+    return [
+        Step(step="proposed", passed=True, text=f"proposed by {', '.join(by) or 'a pin'}"),
+        Step(step="scored", passed=True, text=f"place {place} of {len(ranked.order)} by {rung}, score {score:.4g}"),
+    ]
+
+
+def _placing(placed: Placed | None, slate: tuple[Placed, ...], query: Query) -> Step:
+    if placed is not None:
+        return Step(
+            step="placed", passed=True, text=f"rank {placed.rank} of {len(slate)} after diversity, caps and pins"
+        )
+    last = f"; the last one shown scores {slate[-1].score:.4g}" if slate else ""
+    return Step(
+        step="placed", passed=False, text=f"not among the {query.n} asked for, after diversity, caps and pins{last}"
+    )
+
+
+def _columns(engine: "Engine", query: Query, ordinal: int) -> dict[str, float | None]:
+    batch = engine.state.batch(query.subject, np.array([ordinal]), query.at.timestamp(), query.context)
+    row = engine.app.view.matrix(batch)[0]
+    return {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(engine.app.view.columns, row, strict=True)
+    }

@@ -1,0 +1,33 @@
+"""Rows of JSON become events, or rejects with a reason."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from proffer.core.checks import LATEST_AHEAD
+from proffer.core.clock import Ids
+from proffer.core.errors import Invalid
+from proffer.core.events import Event, Reject
+from proffer.core.schema import Schema
+
+
+def read_row(schema: Schema, row: Any, now: datetime, ids: Ids, source: str) -> Event | Reject:
+    """Return the event a row means, or the reject that keeps it as it came."""
+    try:
+        return schema.read(row, id=ids.new("e"), latest=now + LATEST_AHEAD, now=now)
+    except Invalid as error:
+        event_id = row.get("id") if isinstance(row, Mapping) else None
+        return Reject(
+            raw=as_text(row),
+            reason=f"{error.message}. {error.remedy or ''}".strip(),
+            field=error.field,
+            event_id=event_id if isinstance(event_id, str) else None,
+            source=source,
+        )
+
+
+def as_text(row: Any) -> str:
+    """Return a row as JSON text that any store can keep: lone surrogates and NUL become escapes."""
+    text = row if isinstance(row, str) else json.dumps(row, default=str)
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")

@@ -1,0 +1,81 @@
+"""Rules as data: which items they let through, lift, cap and pin."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.app import Rule
+from proffer.core.entities import EntityRef
+from proffer.core.queries import Query
+from proffer.features.answers import answered
+from proffer.features.conditions import Condition, ItemColumn, matches
+from proffer.features.state import State
+
+_columns: dict[bytes, ItemColumn] = {}
+_KEPT = 64
+
+
+def item_column(where: Mapping[str, Condition]) -> ItemColumn:
+    """Return the column that is 1 where an item meets the conditions; equal conditions share one."""
+    key = msgspec.json.encode(where, order="sorted")
+    if key not in _columns:
+        while len(_columns) >= _KEPT:
+            _columns.pop(next(iter(_columns)))
+        _columns[key] = ItemColumn(lambda attributes: float(matches(attributes, where)))
+    return _columns[key]
+
+
+class RuleSet:
+    """The rules of a pipeline that apply to one query."""
+
+    def __init__(self, rules: Sequence[Rule], query: Query, state: State) -> None:
+        subject = state.attributes(query.subject)
+        self.rules = [rule for rule in rules if matches(subject, rule.subject)]
+        self.query = query
+        self.state = state
+
+    def of(self, verb: str) -> list[Rule]:
+        """Return the rules that do this."""
+        return [rule for rule in self.rules if rule.do == verb]
+
+    def masks(self) -> dict[str, NDArray[np.bool_]]:
+        """Return what each filter and seen_out rule lets through (n,), by a name for explanations."""
+        masks = {}
+        for place, rule in enumerate(self.rules):
+            name = rule.name or f"{rule.do} {place + 1}"
+            if rule.do == "filter":
+                masks[name] = item_column(rule.where).look(self.state) > 0
+            elif rule.do == "seen_out":
+                masks[name] = self._unseen(rule)
+        return masks
+
+    def boosts(self, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the standard deviations that boost rules add to each item (m,)."""
+        total = np.zeros(len(ordinals))
+        for rule in self.of("boost"):
+            total += item_column(rule.where).look(self.state)[ordinals] * (rule.by or 0.0)
+        return total
+
+    def capped(self, ordinals: Sequence[int]) -> list[int]:
+        """Return the places of a ranked list that stay when every cap is kept, in order."""
+        caps = self.of("cap")
+        counts: dict[tuple[int, str], int] = {}
+        kept = []
+        for place, ordinal in enumerate(ordinals):
+            found = self.state.attributes(EntityRef(self.state.kind, self.state.ids[ordinal])) if caps else None
+            values = [(number, (found or {}).get(str(rule.per))) for number, rule in enumerate(caps)]
+            keys = [(number, str(value)) for number, value in values if value is not None]
+            if all(counts.get(key, 0) < (caps[key[0]].at_most or 0) for key in keys):
+                kept.append(place)
+                for key in keys:
+                    counts[key] = counts.get(key, 0) + 1
+        return kept
+
+    def _unseen(self, rule: Rule) -> NDArray[np.bool_]:
+        mask = np.ones(len(self.state.ids), np.bool_)
+        since = (self.query.at - timedelta(days=rule.within_days)).timestamp() if rule.within_days else -np.inf
+        mask[answered(self.state, self.query.subject, tuple(rule.types), since)] = False
+        return mask

@@ -1,0 +1,187 @@
+"""One decision, from query to logged slate, read top to bottom."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.app import Settings
+from proffer.core.decisions import Considered, Decision
+from proffer.core.errors import Busy, Invalid, ProfferError
+from proffer.core.queries import Query
+from proffer.engine.fitted import Fitted
+from proffer.engine.pool import Pool, gather, masks, pinned, rules_of
+from proffer.engine.rules import RuleSet
+from proffer.engine.slate import Ranked, make_slate
+from proffer.features.state import State
+
+if TYPE_CHECKING:
+    from proffer.engine.engine import Engine
+
+LARGEST = 500
+LANGUAGES = ("en", "sv")
+logger = logging.getLogger("proffer.serve")
+
+
+class DeadlineError(ProfferError):
+    """The model's step took longer than it may."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query with what it is answered from: fitted pipeline, settings, state, rules, which items may be shown."""
+
+    query: Query
+    fitted: Fitted
+    settings: Settings
+    state: State
+    rules: RuleSet
+    allowed: NDArray[np.bool_]
+    added: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, query: Query, fitted: Fitted, settings: Settings, state: State, shown: Sequence[str] = ()) -> "Asked":
+        """Work out what may be shown; `shown` stood on earlier pages."""
+        rules = rules_of(fitted, settings, query, state)
+        allowed = np.logical_and.reduce([*masks(fitted, rules, shown).values()])
+        return cls(query, fitted, settings, state, rules, allowed, pinned(fitted, rules))
+
+    def pool(self, names: Sequence[str], check_time: Callable[[], None] = lambda: None) -> Pool:
+        """Return the pool of the named retrievers."""
+        return gather(
+            self.fitted, self.settings, self.query, self.state, self.allowed, names, check_time, self.added.tolist()
+        )
+
+
+def recommend(engine: "Engine", query: Query, started: float) -> Decision:
+    """Return the decision for a query: pool, scores, rules, reasons; the ladder answers where the model cannot."""
+    check(engine, query)
+    shown = earlier_pages(engine, query)
+    with engine.lock:
+        asked = Asked.of(query, engine.fitted[query.pipeline], engine.settings, engine.state, shown)
+        ranked, rung, fallback = climb_down(asked, started, engine.deadline_ms)
+        slate = make_slate(ranked, asked.fitted, asked.settings, asked.rules, query)
+        as_of = engine.state.position
+        found = considered(ranked, asked.fitted, engine.state.ids)
+    return Decision(
+        id=engine.ids.new("d"),
+        query=query,
+        as_of=as_of,
+        considered=found,
+        slate=slate,
+        model=rung,
+        schema=engine.app.view.version,
+        fallback=fallback,
+        took_ms=round((time.perf_counter() - started) * 1000, 3),
+    )
+
+
+def check(engine: "Engine", query: Query) -> None:
+    """Raise Invalid for a query that cannot be answered, naming the field."""
+    engine.app.pipeline(query.pipeline)
+    if not 1 <= query.n <= LARGEST:
+        raise Invalid(f"n lies in 1..{LARGEST}", field="n", remedy="Page with `after` for more.")
+    if query.diversity is not None and not 0 <= query.diversity <= 1:
+        raise Invalid("lambda lies in 0..1", field="diversity", remedy="1 means relevance only.")
+    if query.language not in LANGUAGES:
+        raise Invalid("reasons speak en or sv", field="language", remedy="Send en or sv.")
+    if query.subject.kind != engine.app.subject:
+        raise Invalid(f"the subject is a {engine.app.subject}", field="subject", remedy="Send its id.")
+    if query.candidates is not None:
+        _check_candidates(engine, query.candidates)
+
+
+def _check_candidates(engine: "Engine", candidates: tuple[str, ...]) -> None:
+    if not candidates:
+        raise Invalid("there are no candidates", field="candidates", remedy="Send at least one, or call recommend.")
+    twice = next((id for id, times in Counter(candidates).items() if times > 1), None)
+    if twice is not None:
+        raise Invalid(f"{twice[:40]!r} stands twice", field="candidates", remedy="Send each candidate once.")
+    missing = [id for id, row in zip(candidates, engine.state.ordinals(candidates), strict=True) if row < 0]
+    if missing:
+        names = ", ".join(repr(id[:40]) for id in missing[:5])
+        remedy = f"Set each {engine.app.item} first, or leave it out."
+        raise Invalid(f"{len(missing)} do not exist, among them {names}", field="candidates", remedy=remedy)
+
+
+def earlier_pages(engine: "Engine", query: Query) -> tuple[str, ...]:
+    """Return what the pages before this one showed; raises NotFound or Invalid for a foreign cursor."""
+    shown: list[str] = []
+    after = query.after
+    while after is not None:
+        page = engine.decision(after)
+        if (page.query.subject, page.query.pipeline) != (query.subject, query.pipeline):
+            raise Invalid("the page before belongs to another subject or pipeline", field="after", remedy="Start anew.")
+        shown += [placed.id for placed in page.slate]
+        after = page.query.after
+    return tuple(shown)
+
+
+def climb_down(asked: Asked, started: float, deadline_ms: float) -> tuple[Ranked, str, str | None]:
+    """Return the first rung's ranking that works, its name, and why no higher one did."""
+    why = [asked.fitted.why] if asked.fitted.why else []
+    if not why:
+        try:
+            return by_model(asked, deadline(started, deadline_ms)), asked.fitted.version, None
+        except Exception as error:
+            logger.warning("model %s failed: %s", asked.fitted.version, error)
+            why.append(f"model: {type(error).__name__}: {error}")
+    for name in asked.fitted.pipeline.ladder:
+        try:
+            return by_rung(asked, name), name, "; ".join(why)
+        except Exception as error:
+            logger.warning("rung %s failed: %s", name, error)
+            why.append(f"{name}: {type(error).__name__}: {error}")
+    raise Busy("no rung of the ladder could answer", remedy="Look at /health and try again.")
+
+
+def by_model(asked: Asked, check_time: Callable[[], None] = lambda: None) -> Ranked:
+    """Rank by the champion's blend of sources."""
+    pool = asked.pool(asked.fitted.proposing(), check_time)
+    return Ranked.by(pool, asked.fitted, asked.fitted.vector(), asked.state.ids)
+
+
+def by_rung(asked: Asked, name: str) -> Ranked:
+    """Rank by one retriever or heuristic; a heuristic judges what every working retriever proposes."""
+    names = (name,) if name in asked.fitted.retrievers else working(asked)
+    weights = np.array([float(source == name) for source in asked.fitted.sources])
+    return Ranked.by(asked.pool(names), asked.fitted, weights, asked.state.ids)
+
+
+def working(asked: Asked) -> tuple[str, ...]:
+    """Return the retrievers that can score this query without an error."""
+    names = []
+    for name, retriever in asked.fitted.retrievers.items():
+        try:
+            retriever.scores(asked.query, asked.state)
+            names.append(name)
+        except Exception as error:
+            logger.warning("source %s failed: %s", name, error)
+    return tuple(names)
+
+
+def deadline(started: float, milliseconds: float) -> Callable[[], None]:
+    """Return a check that raises DeadlineError once the time is up."""
+
+    def check_time() -> None:
+        if (time.perf_counter() - started) * 1000 > milliseconds:
+            raise DeadlineError(f"the model took more than {milliseconds:.0f} ms")
+
+    return check_time
+
+
+def considered(ranked: Ranked, fitted: Fitted, ids: Sequence[str]) -> Considered:
+    """Return what the decision log keeps of the candidates, best first."""
+    order = ranked.order
+    bits = ranked.pool.proposed @ (1 << np.arange(len(fitted.sources), dtype=np.int64))
+    return Considered(
+        sources=fitted.sources,
+        ids=tuple(ids[ordinal] for ordinal in ranked.pool.ordinals[order]),
+        scores=tuple(ranked.scores[order].tolist()),
+        proposed=tuple(bits[order].tolist()),
+    )
