@@ -1,0 +1,1 @@
+"""Rankers: each scores the rows of one list."""

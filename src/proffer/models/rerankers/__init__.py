@@ -1,0 +1,1 @@
+"""Re-rankers: each reorders one scored list."""

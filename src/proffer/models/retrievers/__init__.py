@@ -1,0 +1,1 @@
+"""Retrievers: each scores the whole catalogue for a query."""

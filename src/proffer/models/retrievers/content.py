@@ -1,0 +1,112 @@
+"""Items that read like what somebody wanted."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.core.entities import EntityRef
+from proffer.core.ports import LiveState
+from proffer.core.queries import Query
+from proffer.models.base import DAY, Parameters, ScoringRetriever
+from proffer.models.elementwise import halved
+from proffer.models.histories import ITEM, seeds
+from proffer.models.retrievers.hashing import BUCKETS, Bag, fact_bag, spread, text_bags
+from proffer.models.retrievers.vectors import ItemVectors, alike, products, rows_of
+
+
+class Content(ScoringRetriever):
+    """Score = cosine between an item's vector and the recency-weighted mean of those the subject wanted lately.
+
+    A vector is the sum of unit bags: for each of `texts` its character 3-5-grams and its words, and one of all
+    `facts` (attributes whose values are labels, or lists of them); hashed with signs into `dims` dimensions and
+    weighted by a rarity per hash bucket that `fit` learns (all equal before). New items need no fit. Without
+    any of these attributes nothing is proposed.
+    """
+
+    name = "content"
+
+    def __init__(
+        self, texts: tuple[str, ...] = ("title", "text"),
+        facts: tuple[str, ...] = ("category", "author", "tags", "language"),
+        *, dims: int = 256, recent: int = 30, half_life: float = 30 * DAY,
+    ) -> None:  # fmt: skip
+        self.texts, self.facts = texts, facts
+        self.dims = dims
+        self.recent = recent
+        self.half_life = half_life
+        self.rarity = np.ones(BUCKETS, np.float32)
+        self.vectors = ItemVectors(self.encode, dims)
+
+    def fit(self, state: LiveState, *, at: float, weights: Mapping[str, float]) -> Self:  # noqa: ARG002
+        """Learn how rare each hash bucket is among the items published before the cut and return self."""
+        met, items = np.zeros(BUCKETS), 0
+        for row in np.flatnonzero(state.published() < at).tolist():
+            attributes = state.attributes(EntityRef(state.kind, state.ids[row]))
+            bags = list(self._bags(attributes or {}))
+            if bags:
+                items += 1
+                met[np.unique(np.concatenate([buckets for buckets, _ in bags]))] += 1.0
+        self.rarity = np.log((1.0 + items) / (1.0 + met) + 1.0).astype(np.float32)
+        self.vectors.forget()
+        return self
+
+    def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
+        """Return the cosine (n,), NaN where the item or the subject has no vector."""
+        blocks, known = self.vectors.look(state)
+        found, times = seeds(query, state, self.recent)
+        times, found = times[known[found]], found[known[found]]
+        if not len(found):
+            return np.full(len(known), np.nan)
+        weights = halved(times[0] - times, self.half_life)
+        profile = _unit((rows_of(blocks, found) * weights[:, None]).sum(axis=0))
+        scores = np.where(known, products(blocks, profile, len(known)), np.nan)
+        if ITEM in query.context:
+            scores[found] = np.nan
+        return scores
+
+    def similarity(self, ordinals: NDArray[np.int64], state: LiveState) -> NDArray[np.float32]:
+        """Return the cosine of each pair of these items (m, m), cut to 0..1; 0 for an item without a vector."""
+        blocks, _ = self.vectors.look(state)
+        return alike(rows_of(blocks, ordinals))
+
+    def encode(self, attributes: Mapping[str, Any]) -> NDArray[np.float32] | None:
+        """Return the unit vector (dims,) of an item's attributes, None when none of them says anything."""
+        out = np.zeros(self.dims)
+        for buckets, counts in self._bags(attributes):
+            spread(buckets, counts, self.rarity, out)
+        return _unit(out) if out.any() else None
+
+    def parameters(self) -> Parameters:
+        """Return the rarity of each bucket."""
+        return {"dims": self.dims}, {"rarity": self.rarity}
+
+    def restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:  # noqa: ARG002
+        """Take over rarities and return self."""
+        self.rarity = arrays["rarity"].astype(np.float32)
+        self.vectors.forget()
+        return self
+
+    def memory(self, users: int, items: int, interactions: int) -> int:  # noqa: ARG002
+        """Return the bytes of the vectors while they grow, and of the rarities."""
+        return (3 * 4 * self.dims + 24) * items + 12 * BUCKETS
+
+    def _bags(self, attributes: Mapping[str, Any]) -> Iterator[Bag]:
+        for name in self.texts:
+            if isinstance(attributes.get(name), str):
+                yield from text_bags(attributes[name])
+        facts = [(name, label) for name in self.facts for label in _labels(attributes.get(name))]
+        if facts:
+            yield fact_bag(facts)
+
+
+def _labels(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [str(label) for label in value]
+    return [] if value is None or value == "" else [str(value)]
+
+
+def _unit(vector: NDArray[np.floating]) -> NDArray[np.float32]:
+    length = float(np.sqrt((vector * vector).sum(dtype=np.float64)))
+    return (vector / (length or 1.0)).astype(np.float32)
