@@ -66,7 +66,8 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 class Pipeline:
     """How a slate is made: sources, heuristics below them, conditions, rules, words.
 
-    `retrievers` are makers of unfitted retrievers; `heuristics` are weighted feature columns by name, whose weights
+    `retrievers` are makers of unfitted retrievers; declared `weights` blend them without any training (most pipelines
+    declare none and learn them); `heuristics` are weighted feature columns by name, whose weights
     settings can change; `ladder` names what answers, in this order, when no model can: heuristics or retrievers, the
     last one a retriever that cannot fail. `pool` is how many candidates each source proposes; `diversity` the default
     lambda of MMR (1 = relevance only).
@@ -74,6 +75,7 @@ class Pipeline:
 
     name: str
     retrievers: tuple[Callable[[], Retriever], ...]
+    weights: Mapping[str, float] = field(default_factory=dict)
     heuristics: Mapping[str, LinearHeuristic] = field(default_factory=dict)
     ladder: tuple[str, ...] = ("newest",)
     eligible: tuple[Eligible, ...] = ()

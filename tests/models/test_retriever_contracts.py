@@ -1,3 +1,4 @@
+from proffer.models.retrievers.active import Active
 from proffer.models.retrievers.cold import ColdItems, SegmentPopularity
 from proffer.models.retrievers.content import Content
 from proffer.models.retrievers.covisits import Covisits
@@ -44,3 +45,7 @@ class TestColdItems(RetrieverContract):
 
 class TestTrending(RetrieverContract):
     make = Trending
+
+
+class TestActive(RetrieverContract):
+    make = Active

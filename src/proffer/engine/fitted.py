@@ -1,7 +1,7 @@
 """A pipeline with its fitted parts: what a model version is once loaded, and how one is saved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from proffer.core.ports import ModelRegistry
 from proffer.models.base import Retriever
 
 UNTRAINED = "untrained"
+DECLARED = "declared"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def unfitted(pipeline: Pipeline, why: str | None = None) -> Fitted:
 
 def load_fitted(pipeline: Pipeline, registry: ModelRegistry, schema: str) -> Fitted:
     """Return the pipeline with its champion, or unfitted with the reason why no model serves."""
+    if pipeline.weights:
+        return replace(unfitted(pipeline), weights=pipeline.weights, version=DECLARED)
     version, _ = registry.champion(pipeline.name)
     if version is None:
         return unfitted(pipeline, "no model has been trained yet")

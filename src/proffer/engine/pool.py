@@ -11,6 +11,7 @@ from proffer.core.queries import Query
 from proffer.engine.fitted import Fitted
 from proffer.engine.rules import RuleSet
 from proffer.features.state import State
+from proffer.models.base import Weighable
 from proffer.models.topk import top_rows
 
 
@@ -79,7 +80,10 @@ def gather(
     """
     dense = {}
     for name in names:
-        dense[name] = fitted.retrievers[name].scores(query, state)
+        retriever = fitted.retrievers[name]
+        if isinstance(retriever, Weighable):
+            retriever.weigh(settings.content)
+        dense[name] = retriever.scores(query, state)
         check()
     ordinals, member = _members(fitted.pipeline.pool, query, state, allowed, dense, added)
     at = query.at.timestamp()

@@ -127,6 +127,15 @@ class Reranker(Protocol):
 
 
 @runtime_checkable
+class Weighable(Protocol):
+    """A retriever that weighs the attributes it reads, and can be told how while it serves."""
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Let each attribute count so much from now on; 1 for one that is not named."""
+        ...
+
+
+@runtime_checkable
 class Similar(Protocol):
     """A retriever that can also tell how alike items are."""
 

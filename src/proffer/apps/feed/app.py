@@ -8,6 +8,7 @@ from proffer.apps.feed.features import view
 from proffer.apps.feed.simulate import Toy
 from proffer.core.schema import Attribute, EntityKind, EventType, Field
 from proffer.models.rankers.linear import LinearHeuristic
+from proffer.models.retrievers.active import Active
 from proffer.models.retrievers.cold import ColdItems, SegmentPopularity
 from proffer.models.retrievers.content import Content
 from proffer.models.retrievers.covisits import Covisits
@@ -85,6 +86,18 @@ TEMPLATES = (
         en="Among the latest posts", sv="Bland de senaste inläggen",
     ),
 )  # fmt: skip
+LIKE_THIS = (
+    Template(
+        code="same_readers", column="source:covisits", above=0.5,
+        en="People who read this also opened it", sv="De som läst detta har också öppnat det",
+    ),
+    Template(code="like_this", column="source:content", above=0.5, en="About the same things", sv="Handlar om samma saker"),
+    Template(code="popular", column="source:popularity", above=0.9, en="Popular right now", sv="Populärt just nu"),
+    Template(
+        code="fresh", column="i_freshness", above=0.0,
+        en="Among the latest posts", sv="Bland de senaste inläggen",
+    ),
+)  # fmt: skip
 PERSONAL = LinearHeuristic(
     {
         "i_freshness": (2.0, "identity"),
@@ -114,7 +127,7 @@ ELIGIBLE = (Visibility(), Expiry(), NotBlocked(), NotHidden())
 HOME = Pipeline(
     name="home",
     retrievers=(
-        Newest, DecayedPopularity, Trending, Covisits, partial(ItemKNN, "cosine"), partial(ItemKNN, "bm25"), Content,
+        Newest, DecayedPopularity, Active, Trending, Covisits, partial(ItemKNN, "cosine"), partial(ItemKNN, "bm25"), Content,
         SegmentPopularity, ColdItems,
     ),
     heuristics={"personal": PERSONAL, "engagement": ENGAGEMENT},
@@ -125,13 +138,12 @@ HOME = Pipeline(
 )  # fmt: skip
 SIMILAR = Pipeline(
     name="similar",
-    retrievers=(Covisits, Content, partial(ItemKNN, "cosine"), DecayedPopularity, Newest),
+    retrievers=(Covisits, Content, DecayedPopularity, Newest),
+    weights={"covisits": 1.0, "content": 1.0, "popularity": 0.1},
     ladder=("content", "covisits", "popularity", "newest"),
     eligible=ELIGIBLE,
     rules=(),
-    templates=tuple(
-        t for t in TEMPLATES if t.column in ("source:covisits", "source:content", "source:popularity", "i_freshness")
-    ),
+    templates=LIKE_THIS,
 )
 
 app = App(

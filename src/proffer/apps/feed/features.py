@@ -103,6 +103,7 @@ OF_BOTH: tuple[Feature, ...] = (
 )
 OF_REQUEST: tuple[Feature, ...] = (
     temporal.Cycle("hour"),
+    temporal.Cycle("dow"),
     temporal.Weekend(),
     temporal.SwedishHoliday(),
     listwise.ListLength(),

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
 from proffer.models.base import HOUR, ScoringRetriever
+from proffer.models.elementwise import log1p
 
 
 class Active(ScoringRetriever):
@@ -19,4 +20,4 @@ class Active(ScoringRetriever):
         if not len(found.at):
             return np.full(len(state.ids), np.nan)
         since = query.at.timestamp() - found.at[np.maximum(found.item_head, 0)]
-        return np.where(found.item_head >= 0, -np.log1p(np.maximum(since, 0.0) / HOUR), np.nan)
+        return np.where(found.item_head >= 0, -log1p(np.maximum(since, 0.0) / HOUR), np.nan)

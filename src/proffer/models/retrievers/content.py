@@ -1,5 +1,6 @@
 """Items that read like what somebody wanted."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -19,8 +20,9 @@ from proffer.models.retrievers.vectors import ItemVectors, alike, products, rows
 class Content(ScoringRetriever):
     """Score = cosine between an item's vector and the recency-weighted mean of those the subject wanted lately.
 
-    A vector is the sum of unit bags: for each of `texts` its character 3-5-grams and its words, and one of all
-    `facts` (attributes whose values are labels, or lists of them); hashed with signs into `dims` dimensions and
+    A vector is the sum of bags of length 1: for each of `texts` its character 3-5-grams and its words, and one of all
+    `facts` together (attributes whose values are labels, or lists of them); `weigh` lengthens or shortens the part of
+    an attribute. Bags are hashed with signs into `dims` dimensions and
     weighted by a rarity per hash bucket that `fit` learns (all equal before). New items need no fit. Without
     any of these attributes nothing is proposed.
     """
@@ -36,18 +38,25 @@ class Content(ScoringRetriever):
         self.dims = dims
         self.recent = recent
         self.half_life = half_life
+        self.weights: dict[str, float] = {}
         self.rarity = np.ones(BUCKETS, np.float32)
         self.vectors = ItemVectors(self.encode, dims)
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Let each attribute count so much from now on; 1 for one that is not named."""
+        if self.weights != weights:
+            self.weights = dict(weights)
+            self.vectors.forget()
 
     def fit(self, state: LiveState, *, at: float, weights: Mapping[str, float]) -> Self:  # noqa: ARG002
         """Learn how rare each hash bucket is among the items published before the cut and return self."""
         met, items = np.zeros(BUCKETS), 0
         for row in np.flatnonzero(state.published() < at).tolist():
             attributes = state.attributes(EntityRef(state.kind, state.ids[row]))
-            bags = list(self._bags(attributes or {}))
+            bags = [buckets for (buckets, _), _ in self._bags(attributes or {})]
             if bags:
                 items += 1
-                met[np.unique(np.concatenate([buckets for buckets, _ in bags]))] += 1.0
+                met[np.unique(np.concatenate(bags))] += 1.0
         self.rarity = np.log((1.0 + items) / (1.0 + met) + 1.0).astype(np.float32)
         self.vectors.forget()
         return self
@@ -74,8 +83,8 @@ class Content(ScoringRetriever):
     def encode(self, attributes: Mapping[str, Any]) -> NDArray[np.float32] | None:
         """Return the unit vector (dims,) of an item's attributes, None when none of them says anything."""
         out = np.zeros(self.dims)
-        for buckets, counts in self._bags(attributes):
-            spread(buckets, counts, self.rarity, out)
+        for (buckets, counts), share in self._bags(attributes):
+            spread(buckets, counts, self.rarity, share, out)
         return _unit(out) if out.any() else None
 
     def parameters(self) -> Parameters:
@@ -92,13 +101,16 @@ class Content(ScoringRetriever):
         """Return the bytes of the vectors while they grow, and of the rarities."""
         return (3 * 4 * self.dims + 24) * items + 12 * BUCKETS
 
-    def _bags(self, attributes: Mapping[str, Any]) -> Iterator[Bag]:
+    def _bags(self, attributes: Mapping[str, Any]) -> Iterator[tuple[Bag, float]]:
         for name in self.texts:
             if isinstance(attributes.get(name), str):
-                yield from text_bags(attributes[name])
-        facts = [(name, label) for name in self.facts for label in _labels(attributes.get(name))]
-        if facts:
-            yield fact_bag(facts)
+                yield from ((bag, self.weights.get(name, 1.0)) for bag in text_bags(attributes[name]))
+        facts = {name: _labels(attributes.get(name)) for name in self.facts}
+        total = sum(len(labels) for labels in facts.values())
+        for name, labels in facts.items():
+            if labels:
+                share = math.sqrt(len(labels) / total)
+                yield fact_bag((name, label) for label in labels), share * self.weights.get(name, 1.0)
 
 
 def _labels(value: Any) -> list[str]:

@@ -43,10 +43,10 @@ def fact_bag(facts: Iterable[tuple[str, str]]) -> Bag:
 
 
 @compiled
-def spread(buckets, counts, rarity, out):  # type: ignore[no-untyped-def]
+def spread(buckets, counts, rarity, share, out):  # type: ignore[no-untyped-def]
     """Add a bag to a vector (dims,): each bucket at its own dimension and sign, weighted (1 + ln count) x rarity.
 
-    The bag is scaled to length 1 first, so that long and short ones say as much. Feature hashing: Weinberger et al.,
+    The bag is scaled to length `share` first, so that long and short ones say as much. Feature hashing: Weinberger et al.,
     ICML 2009.
     """
     own = np.zeros(len(out))
@@ -56,7 +56,7 @@ def spread(buckets, counts, rarity, out):  # type: ignore[no-untyped-def]
         own[mixed % len(out)] += weight if mixed >> 40 & 1 else -weight
     length = np.sqrt((own * own).sum())
     if length > 0.0:
-        out += own / length
+        out += share * own / length
 
 
 def _codes(text: str) -> NDArray[np.int64]:
