@@ -113,12 +113,18 @@ def served(judged: Judged, weights: Weights) -> NDArray[np.int64]:
 
 
 def _beyond(judged: Judged, rows: NDArray[np.int64]) -> tuple[float, float, float]:
-    alike = similarity(judged.fitted)
-    ordinals = judged.pool.ordinals[rows]
-    spread = diversity(alike(ordinals, judged.state)) if alike is not None and len(rows) > 1 else np.nan
     if not len(rows):
-        return spread, np.nan, np.nan
-    return spread, float(judged.surprise[rows].mean()), float(judged.percentile[rows].mean())
+        return np.nan, np.nan, np.nan
+    return _spread(judged, rows), float(judged.surprise[rows].mean()), float(judged.percentile[rows].mean())
+
+
+def _spread(judged: Judged, rows: NDArray[np.int64]) -> float:
+    alike = similarity(judged.fitted)
+    if alike is None:
+        return np.nan
+    matrix = alike(judged.pool.ordinals[rows], judged.state)
+    described = np.flatnonzero(np.diagonal(matrix) > 0)  # an item without attributes is not even like itself
+    return diversity(matrix[np.ix_(described, described)])
 
 
 def collect(lists: Iterable[Judged]) -> "Lists":

@@ -127,8 +127,8 @@ ELIGIBLE = (Visibility(), Expiry(), NotBlocked(), NotHidden())
 HOME = Pipeline(
     name="home",
     retrievers=(
-        Newest, DecayedPopularity, Active, Trending, Covisits, partial(ItemKNN, "cosine"), partial(ItemKNN, "bm25"), Content,
-        SegmentPopularity, ColdItems,
+        Newest, DecayedPopularity, Active, Trending, Covisits, partial(ItemKNN, "cosine"), partial(ItemKNN, "bm25"),
+        Content, SegmentPopularity, ColdItems,
     ),
     heuristics={"personal": PERSONAL, "engagement": ENGAGEMENT},
     ladder=("personal", "engagement", "newest"),

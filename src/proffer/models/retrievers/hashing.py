@@ -46,8 +46,8 @@ def fact_bag(facts: Iterable[tuple[str, str]]) -> Bag:
 def spread(buckets, counts, rarity, share, out):  # type: ignore[no-untyped-def]
     """Add a bag to a vector (dims,): each bucket at its own dimension and sign, weighted (1 + ln count) x rarity.
 
-    The bag is scaled to length `share` first, so that long and short ones say as much. Feature hashing: Weinberger et al.,
-    ICML 2009.
+    The bag is scaled to length `share` first, so that long and short ones say as much. Feature hashing: Weinberger
+    et al., ICML 2009.
     """
     own = np.zeros(len(out))
     for place in range(len(buckets)):

@@ -1,0 +1,177 @@
+"""Model versions as content-addressed folders: `models/<id>/` with manifest.json, manifest.sha256 and arrays.npz.
+
+The id is a hash of all that the manifest says but its time; the manifest has the hash of every other file, and
+manifest.sha256 that of the manifest, as `sha256sum --check` reads it. All are checked before numpy sees a byte.
+"""
+
+import errno
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.core.errors import Corrupt, Invalid, NotFound
+from proffer.core.ports import ModelVersion
+from proffer.stores.durable import PREFIX, flush_folder, refusal, remove, sweep, write_file
+from proffer.stores.plain import check_plain
+
+ARRAYS = "arrays.npz"
+MANIFEST = "manifest.json"
+SEAL = "manifest.sha256"
+LEFT_OVER_SECONDS = 3600
+
+_ID = re.compile(r"m_[0-9a-f]{32}")
+
+
+class Artifacts:
+    """The folder of model versions of one workspace. Any process may write into it: it never changes what is there.
+
+    >>> from datetime import UTC
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     artifacts = Artifacts(Path(folder))
+    ...     version = artifacts.write(describe("main", "popularity", schema="v1", position=9, parameters={"days": 3},
+    ...         metrics={}, arrays={"w": np.ones(2)}, at=datetime(2026, 1, 1, tzinfo=UTC)), {"w": np.ones(2)})
+    ...     artifacts.read(version.id)[1]["w"]
+    array([1., 1.])
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, version: ModelVersion, arrays: Mapping[str, NDArray[Any]]) -> ModelVersion:
+        """Write a described version's folder, whole or not at all; return the one already there if it is sound."""
+        try:
+            return self.check(version.id)
+        except (NotFound, Corrupt):
+            pass
+        self._folder.mkdir(parents=True, exist_ok=True)
+        final = self._folder / version.id
+        try:
+            temporary = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._folder))
+        except OSError as error:
+            raise refusal(final, error) from error
+        try:
+            manifest = msgspec.json.format(msgspec.json.encode(version), indent=1)
+            write_file(temporary / ARRAYS, lambda file: file.write(pack(arrays)))
+            write_file(temporary / MANIFEST, lambda file: file.write(manifest))
+            write_file(temporary / SEAL, lambda file: file.write(_seal(manifest)))
+            remove(final)
+            temporary.rename(final)
+            flush_folder(self._folder)
+        except OSError as error:
+            # Another process may have put the same content there a moment ago.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise refusal(final, error) from error
+        finally:
+            remove(temporary)
+        return self.check(version.id)
+
+    def check(self, id: str) -> ModelVersion:
+        """Return a version after checking every hash. Raises NotFound or Corrupt."""
+        return self._checked(id)[0]
+
+    def read(self, id: str) -> tuple[ModelVersion, dict[str, NDArray[Any]]]:
+        """Return a version and its arrays after checking every hash. Raises NotFound or Corrupt."""
+        version, packed = self._checked(id)
+        return version, unpack(packed)
+
+    def sweep(self, now: datetime) -> None:
+        """Remove what killed trainings left behind more than an hour ago."""
+        sweep(self._folder, now.timestamp() - LEFT_OVER_SECONDS)
+
+    def _checked(self, id: str) -> tuple[ModelVersion, bytes]:
+        folder = self._folder / id
+        if not _ID.fullmatch(id) or not folder.is_dir():
+            raise NotFound(f"no model version {id[:40]!r}", field="version", remedy="See the list of versions.")
+        manifest = _bytes(folder, MANIFEST)
+        if _bytes(folder, SEAL) != _seal(manifest):
+            raise _altered(folder / MANIFEST)
+        try:
+            version = msgspec.json.decode(manifest, type=ModelVersion)
+        except msgspec.DecodeError as error:
+            raise _altered(folder / MANIFEST) from error
+        if version.id != id or identify(version) != id or set(version.files) != {ARRAYS}:
+            raise _altered(folder / MANIFEST)
+        packed = _bytes(folder, ARRAYS)
+        if sha256(packed).hexdigest() != version.files[ARRAYS]:
+            raise _altered(folder / ARRAYS)
+        return version, packed
+
+
+def describe(
+    pipeline: str, name: str, *, schema: str, position: int, parameters: Mapping[str, Any],
+    metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime,
+) -> ModelVersion:  # fmt: skip
+    """Return the version that this content is: the same content, the same id."""
+    files = {ARRAYS: sha256(pack(arrays)).hexdigest()}
+    version = ModelVersion(
+        id="", pipeline=pipeline, name=name, created_at=at, schema=schema, position=position,
+        parameters=_plain(parameters, "parameters"), metrics=_plain(metrics, "metrics"), files=files,
+    )  # fmt: skip
+    return msgspec.structs.replace(version, id=identify(version))
+
+
+def identify(version: ModelVersion) -> str:
+    """Return the id of a version: a hash of all but its id and time."""
+    told = {name: value for name, value in msgspec.structs.asdict(version).items() if name not in ("id", "created_at")}
+    return f"m_{sha256(msgspec.json.encode(told, order='deterministic')).hexdigest()[:32]}"
+
+
+def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return arrays as the bytes of an npz file, the same bytes for the same arrays. Raises Invalid for objects."""
+    check_plain(arrays)
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asarray(arrays[name]), allow_pickle=False)
+    return packed.getvalue()
+
+
+def unpack(packed: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays of npz bytes; nothing pickled is ever loaded."""
+    with np.load(BytesIO(packed), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _plain(values: Mapping[str, Any], field: str) -> dict[str, Any]:
+    # As JSON gives them back, so that the id of what is read is the id of what was written.
+    try:
+        return msgspec.json.decode(msgspec.json.encode(dict(values), enc_hook=_number), type=dict[str, Any])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Invalid(f"cannot be written as JSON: {error}", field=field, remedy="Use plain values.") from error
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} is no plain value")
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        # A link could be made to point at another file after its hash was checked.
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise Corrupt(f"{path} cannot be read: {error.strerror}", remedy="Train again.") from error
+    with os.fdopen(file, "rb") as opened:
+        return opened.read()
+
+
+def _seal(manifest: bytes) -> bytes:
+    return f"{sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
+
+
+def _altered(path: Path) -> Corrupt:
+    return Corrupt(f"{path} does not match its hash", remedy="Train again, or go back to another version.")

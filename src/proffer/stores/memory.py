@@ -1,0 +1,273 @@
+"""Every store in memory: for tests and toy worlds. Nothing outlives the process."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.core.clock import Clock, SystemClock
+from proffer.core.decisions import Decision
+from proffer.core.entities import EntityRef
+from proffer.core.errors import Conflict, NotFound
+from proffer.core.events import NO_FIELDS, Counts, Event, Quarantined, Receipt, Reject
+from proffer.core.ports import ModelVersion, Stores, Token
+from proffer.stores.artifacts import describe
+from proffer.stores.plain import check_plain
+from proffer.stores.receipts import accepted, again, check_repairable, check_repairing, closes, refused
+from proffer.stores.seals import seal
+
+
+class MemoryLog:
+    """An EventLog in memory.
+
+    >>> from datetime import UTC
+    >>> log = MemoryLog()
+    >>> like = Event(id="e1", type="like", at=datetime(2026, 1, 1, tzinfo=UTC), actor=EntityRef("user", "u1"))
+    >>> [receipt.verdict.value for receipt in log.append([like, like])], log.last()
+    (['accepted', 'duplicate'], 1)
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._events: list[Event] = []
+        self._known: dict[str, tuple[int, bytes]] = {}
+        self._quarantine: list[Quarantined] = []
+        self._counts = Counts()
+
+    def append(self, rows: Sequence[Event | Reject], *, repairs: int | None = None) -> list[Receipt]:
+        """Store rows, all or none, and return a receipt for each, in order."""
+        check_repairing(rows, repairs)
+        sealed = [(row, *seal(row)) if isinstance(row, Event) else row for row in rows]
+        with self._lock:
+            broken = None
+            if repairs is not None:
+                broken = self._repaired_by(repairs)
+                check_repairable(repairs, broken, rows[0])
+            receipts = [self._refuse(row) if isinstance(row, Reject) else self._one(*row) for row in sealed]
+            self._counts += Counts.of(receipts)
+            if repairs is not None and closes(receipts[0], broken):
+                mended = self._quarantine[repairs - 1]
+                self._quarantine[repairs - 1] = msgspec.structs.replace(mended, repaired_by=receipts[0].id)
+                self._counts += Counts(quarantined=-1)
+            return receipts
+
+    def last(self) -> int:
+        """Return the highest sequence, 0 for an empty log."""
+        return len(self._events)
+
+    def counts(self) -> Counts:
+        """Return what became of every row ever received."""
+        return self._counts
+
+    def scan(
+        self, since: int = 0, until: int | None = None, *, types: Sequence[str] | None = None, chunk: int = 10_000
+    ) -> Iterator[list[Event]]:
+        """Yield events with since < sequence <= until in order, in lists of at most `chunk`; one consistent view."""
+        end = self.last() if until is None else min(until, self.last())
+        return self._scan(self._events[since:end], types, chunk)
+
+    def get(self, id: str) -> Event | None:
+        """Return the event with this id."""
+        known = self._known.get(id)
+        return None if known is None else self._events[known[0] - 1]
+
+    def find(
+        self, *, entity: EntityRef | None = None, query_id: str | None = None, type: str | None = None,
+        since: datetime | None = None, until: datetime | None = None, after: int = 0, limit: int = 100,
+    ) -> list[Event]:  # fmt: skip
+        """Return up to `limit` events with sequence > after that match every filter given, in order."""
+        found: list[Event] = []
+        for event in self._events[after:]:
+            if len(found) == limit:
+                break
+            if (
+                (entity is None or entity in (event.actor, event.target))
+                and query_id in (None, event.query_id)
+                and type in (None, event.type)
+                and (since is None or event.at >= since)
+                and (until is None or event.at < until)
+            ):
+                found.append(event)
+        return found
+
+    def quarantined(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> list[Quarantined]:
+        """Return quarantined rows with number > after, in order."""
+        rows = self._quarantine[after:]
+        return [row for row in rows if not open_only or row.repaired_by is None][:limit]
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+    def _refuse(self, row: Reject) -> Receipt:
+        number = len(self._quarantine) + 1
+        self._quarantine.append(Quarantined(number=number, received_at=self._clock.now(), reject=row))
+        return refused(row, number)
+
+    def _one(self, event: Event, fields: str | None, digest: bytes) -> Receipt:
+        if event.id in self._known:
+            sequence, first = self._known[event.id]
+            return again(event.id, sequence, same=first == digest)
+        sequence = len(self._events) + 1
+        self._known[event.id] = sequence, digest
+        # Fields as JSON gives them back, and apart from the caller's own dictionary.
+        stored = NO_FIELDS if fields is None else msgspec.json.decode(fields)
+        self._events.append(msgspec.structs.replace(event, fields=stored, sequence=sequence))
+        return accepted(event.id, sequence)
+
+    def _repaired_by(self, number: int) -> tuple[str | None] | None:
+        if not 0 < number <= len(self._quarantine):
+            return None
+        return (self._quarantine[number - 1].repaired_by,)
+
+    @staticmethod
+    def _scan(events: list[Event], types: Sequence[str] | None, chunk: int) -> Iterator[list[Event]]:
+        wanted = events if types is None else [event for event in events if event.type in types]
+        for start in range(0, len(wanted), chunk):
+            yield wanted[start : start + chunk]
+
+
+class MemoryDecisions:
+    """A DecisionLog in memory."""
+
+    def __init__(self) -> None:
+        self._decisions: dict[str, Decision] = {}
+
+    def put(self, decision: Decision) -> bool:
+        """Keep a decision."""
+        self._decisions.setdefault(decision.id, decision)
+        return True
+
+    def get(self, id: str) -> Decision | None:
+        """Return a decision."""
+        return self._decisions.get(id)
+
+    def find(self, *, subject: EntityRef | None = None, after: str = "", limit: int = 100) -> list[Decision]:
+        """Return decisions with id > after in order of id."""
+        found = [one for one in list(self._decisions.values()) if one.id > after]
+        return sorted((one for one in found if subject in (None, one.query.subject)), key=lambda one: one.id)[:limit]
+
+    def flush(self) -> None:
+        """Do nothing: there is no disk."""
+
+    def dropped(self) -> int:
+        """Return 0: memory takes every decision."""
+        return 0
+
+
+class MemorySnapshots:
+    """A StateStore in memory that keeps the three newest."""
+
+    def __init__(self) -> None:
+        self._saved: dict[tuple[str, int], dict[str, NDArray[Any]]] = {}
+
+    def save(self, version: str, position: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep copies of the arrays, and drop all but the newest few of any version."""
+        check_plain(arrays)
+        self._saved.pop((version, position), None)
+        self._saved[version, position] = {name: np.array(array) for name, array in arrays.items()}
+        for old in list(self._saved)[:-3]:
+            del self._saved[old]
+
+    def load(self, version: str, at_most: int | None = None) -> tuple[int, dict[str, NDArray[Any]]] | None:
+        """Return the newest snapshot of this version at or before a position."""
+        fitting = [position for position in self.positions(version) if at_most is None or position <= at_most]
+        if not fitting:
+            return None
+        return fitting[-1], {name: array.copy() for name, array in self._saved[version, fitting[-1]].items()}
+
+    def positions(self, version: str) -> list[int]:
+        """Return the positions that have a snapshot, ascending."""
+        return sorted(position for saved, position in self._saved if saved == version)
+
+
+class MemoryRegistry:
+    """A ModelRegistry in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._versions: dict[str, tuple[ModelVersion, dict[str, NDArray[Any]]]] = {}
+        self._champions: dict[str, tuple[str, int]] = {}
+
+    def save(
+        self, pipeline: str, name: str, *, schema: str, position: int, parameters: Mapping[str, Any],
+        metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime,
+    ) -> ModelVersion:  # fmt: skip
+        """Keep a version and return it; the same content, the same id."""
+        version = describe(
+            pipeline, name, schema=schema, position=position, parameters=parameters, metrics=metrics, arrays=arrays,
+            at=at,
+        )  # fmt: skip
+        copies = {key: np.array(array) for key, array in arrays.items()}
+        return self._versions.setdefault(version.id, (version, copies))[0]
+
+    def adopt(self, version: str) -> ModelVersion:
+        """Return a version: what is saved in memory is listed already. Raises NotFound."""
+        return self.load(version)[0]
+
+    def load(self, version: str) -> tuple[ModelVersion, dict[str, NDArray[Any]]]:
+        """Return a version and its arrays. Raises NotFound."""
+        if version not in self._versions:
+            raise NotFound(f"no model version {version[:40]!r}", field="version", remedy="See the list of versions.")
+        found, arrays = self._versions[version]
+        return found, {name: array.copy() for name, array in arrays.items()}
+
+    def champion(self, pipeline: str) -> tuple[ModelVersion | None, int]:
+        """Return what serves, and the revision to promote against (0 before the first)."""
+        version, revision = self._champions.get(pipeline, (None, 0))
+        return (None if version is None else self._versions[version][0]), revision
+
+    def promote(self, version: str, *, expected_revision: int) -> int:
+        """Let a version serve from now on; return the new revision. Raises Conflict when somebody was faster."""
+        pipeline = self.load(version)[0].pipeline
+        with self._lock:
+            revision = self._champions.get(pipeline, ("", 0))[1]
+            if revision != expected_revision:
+                message = f"the champion is at revision {revision}, not {expected_revision}"
+                raise Conflict(message, field="expected_revision", remedy="Look at the new champion, then decide.")
+            self._champions[pipeline] = version, revision + 1
+            return revision + 1
+
+    def history(self, pipeline: str) -> list[ModelVersion]:
+        """Return all versions, newest first."""
+        return [version for version, _ in reversed(self._versions.values()) if version.pipeline == pipeline]
+
+
+class MemoryTokens:
+    """A TokenStore in memory."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, Token] = {}
+
+    def add(self, token: Token) -> None:
+        """Keep a token. Raises Conflict when the name is taken."""
+        if self._tokens.setdefault(token.name, token) is not token:
+            raise Conflict(f"there is a token named {token.name!r}", field="name", remedy="Choose another name.")
+
+    def by_digest(self, digest: str) -> Token | None:
+        """Return the token whose secret has this hash."""
+        return next((token for token in list(self._tokens.values()) if token.digest == digest), None)
+
+    def all(self) -> list[Token]:
+        """Return every token, by name."""
+        return sorted(self._tokens.values(), key=lambda token: token.name)
+
+    def remove(self, name: str) -> None:
+        """Forget a token. Raises NotFound."""
+        if self._tokens.pop(name, None) is None:
+            raise NotFound(f"no token named {name!r}", field="name", remedy="See the list of tokens.")
+
+
+def memory_stores(clock: Clock | None = None) -> Stores:
+    """Return stores that live as long as this process."""
+    return Stores(
+        log=MemoryLog(clock),
+        decisions=MemoryDecisions(),
+        snapshots=MemorySnapshots(),
+        registry=MemoryRegistry(),
+        tokens=MemoryTokens(),
+    )
