@@ -99,7 +99,7 @@ class Schema:
         at = checks.check_time(row["at"], "at", latest=latest) if row.get("at") is not None else now
         event_id = checks.check_id(row["id"], "id") if row.get("id") is not None else id
         query_id = checks.check_id(row["query_id"], "query_id") if row.get("query_id") is not None else None
-        fields = row.get("fields") or {}
+        fields = {} if row.get("fields") is None else row["fields"]
         if kind is None:
             return self._fact(name, event_id, at, row, fields)
         actor = self._ref(row.get("actor"), (kind.actor,), "actor")

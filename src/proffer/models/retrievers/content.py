@@ -17,6 +17,9 @@ from proffer.models.retrievers.hashing import BUCKETS, Bag, fact_bag, spread, te
 from proffer.models.retrievers.vectors import ItemVectors, alike, products, rows_of
 
 
+RELEARNED = 0.01
+
+
 class Content(ScoringRetriever):
     """Score = cosine between an item's vector and the recency-weighted mean of those the subject wanted lately.
 
@@ -39,6 +42,7 @@ class Content(ScoringRetriever):
         self.recent = recent
         self.half_life = half_life
         self.weights: dict[str, float] = {}
+        self.learned = 0
         self.rarity = np.ones(BUCKETS, np.float32)
         self.vectors = ItemVectors(self.encode, dims)
 
@@ -49,7 +53,14 @@ class Content(ScoringRetriever):
             self.vectors.forget()
 
     def fit(self, state: LiveState, *, at: float, weights: Mapping[str, float]) -> Self:  # noqa: ARG002
-        """Learn how rare each hash bucket is among the items published before the cut and return self."""
+        """Learn how rare each hash bucket is among the items published before the cut and return self.
+
+        As long as fewer than one item in a hundred was described anew since, what was learned is kept.
+        """
+        described = state.revised() > self.learned
+        if self.learned and described.mean() < RELEARNED:
+            return self
+        self.learned = state.position
         met, items = np.zeros(BUCKETS), 0
         for row in np.flatnonzero(state.published() < at).tolist():
             attributes = state.attributes(EntityRef(state.kind, state.ids[row]))

@@ -1,0 +1,1 @@
+"""HTTP: operations, authentication, limits, problems, the server."""

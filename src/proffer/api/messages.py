@@ -1,0 +1,135 @@
+"""What a client sends: bodies and query strings, each a type that is checked and documented."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+LARGEST_BATCH = 1000
+LARGEST_SLATE = 500
+LARGEST_LIST = 1000
+
+Id = Annotated[
+    str, Meta(min_length=1, max_length=256, description="An id: 1 to 256 characters, no control characters.")
+]
+Limit = Annotated[int, Meta(ge=1, le=1000, description="At most this many.")]
+Lambda = Annotated[float, Meta(ge=0, le=1, description="Lambda of MMR: 1 is relevance only, lower is more diverse.")]
+Language = Literal["en", "sv"]
+N = Annotated[int, Meta(ge=1, le=LARGEST_SLATE, description="How many items.")]
+Members = dict[str, Any]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client sends; an unknown member is refused."""
+
+
+class SentRef(Body, frozen=True, kw_only=True):
+    """The kind and id of an entity."""
+
+    kind: str
+    id: Id
+
+
+class SentEvent(Body, frozen=True, kw_only=True):
+    """An event as it is sent: `at` defaults to now, `id` to a new one; a bare id names the kind the type expects."""
+
+    type: str
+    actor: Id | SentRef
+    target: Id | SentRef | None = None
+    id: Id | None = None
+    at: datetime | None = None
+    query_id: Id | None = None
+    fields: Members | None = None
+
+
+SentBatch = Annotated[list[SentEvent], Meta(min_length=1, max_length=LARGEST_BATCH)]
+
+
+class EventsQuery(Body, frozen=True, kw_only=True):
+    """Filters of the log; `kind` and `id` go together; `after` is the `next` of the page before."""
+
+    kind: str | None = None
+    id: Id | None = None
+    type: str | None = None
+    query_id: Id | None = None
+    since: str | None = None
+    until: str | None = None
+    after: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    limit: Limit = 100
+
+
+class QuarantineQuery(Body, frozen=True, kw_only=True):
+    """`after` is the `next` of the page before; `all` shows repaired rows too."""
+
+    after: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    limit: Limit = 100
+    all: bool = False
+
+
+class Ask(Body, frozen=True, kw_only=True):
+    """What every question for a slate holds; `after` is the `decision` of the page before."""
+
+    subject: Id
+    context: Members = {}
+    diversity: Lambda | None = None
+    language: Language = "en"
+    pipeline: str | None = None
+    after: Id | None = None
+
+
+class Recommend(Ask, frozen=True, kw_only=True):
+    """A slate from everything there is."""
+
+    n: N = 20
+
+
+class Rank(Ask, frozen=True, kw_only=True):
+    """A slate from the candidates given, each once; `n` is all of them, at most 500, where it is left out."""
+
+    candidates: Annotated[list[Id], Meta(min_length=1, max_length=LARGEST_LIST)]
+    n: N | None = None
+
+
+class Explain(Ask, frozen=True, kw_only=True):
+    """Why the item stands where it stands for this question, or is not shown."""
+
+    item: Id
+    n: N = 20
+
+
+class SimilarQuery(Body, frozen=True, kw_only=True):
+    """More like this, for a subject where one is known."""
+
+    n: N = 20
+    subject: Id | None = None
+    diversity: Lambda | None = None
+    language: Language = "en"
+    after: Id | None = None
+
+
+class Pair(Body, frozen=True, kw_only=True):
+    """A subject and an item."""
+
+    subject: Id
+    item: Id
+
+
+class Predict(Body, frozen=True, kw_only=True):
+    """Pairs to predict, in one request."""
+
+    pairs: Annotated[list[Pair], Meta(min_length=1, max_length=LARGEST_LIST)]
+
+
+class DecisionsQuery(Body, frozen=True, kw_only=True):
+    """Filters of the decision log; `after` is the `next` of the page before."""
+
+    subject: Id | None = None
+    after: str = ""
+    limit: Limit = 20
+
+
+class Promote(Body, frozen=True, kw_only=True):
+    """The revision the promotion counts on, so that of two at the same time one wins."""
+
+    expected_revision: Annotated[int, Meta(ge=0, le=2**53)]

@@ -1,0 +1,83 @@
+"""Counts and times for Prometheus; a token sees those of its workspace and of the process."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+
+if TYPE_CHECKING:
+    from proffer.engine.engine import Engine
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """What the server counts itself, beside what its engines counted."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("workspace", "operation")
+        self._requests = Counter(
+            "proffer_http_requests", "Requests by operation and status.", (*labels, "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "proffer_http_request_seconds", "Time to the answer.", labels, buckets=BUCKETS, registry=self.registry
+        )
+        ProcessCollector(registry=self.registry)
+
+    def answered(self, workspace: str, operation: str, status: int, seconds: float) -> None:
+        """Count a request; before authentication its workspace is empty."""
+        self._requests.labels(workspace, operation, str(status)).inc()
+        self._seconds.labels(workspace, operation).observe(seconds)
+
+    def text(self, engines: Mapping[str, "Engine"]) -> bytes:
+        """Return the exposition for somebody who may see these engines."""
+        return generate_latest(_Visible(self.registry, engines))
+
+
+class _Visible:
+    """A registry that shows the samples of some workspaces and of none."""
+
+    def __init__(self, registry: CollectorRegistry, engines: Mapping[str, "Engine"]) -> None:
+        self.registry = registry
+        self.engines = engines
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield metrics with what may be seen of them."""
+        for metric in self.registry.collect():
+            shown = [s for s in metric.samples if s.labels.get("workspace", "") in ("", *self.engines)]
+            metric.samples = shown
+            yield metric
+        yield from engine_metrics(self.engines)
+
+
+def engine_metrics(engines: Mapping[str, "Engine"]) -> Iterable[Metric]:
+    """Return what the engines counted, as of now."""
+    receipts = CounterMetricFamily("proffer_receipts", "Rows received, by verdict.", labels=("workspace", "verdict"))
+    decisions = CounterMetricFamily(
+        "proffer_decisions", "Decisions by pipeline, model and fallback.",
+        labels=("workspace", "pipeline", "model", "fallback"),
+    )  # fmt: skip
+    seconds = CounterMetricFamily("proffer_decision_seconds", "Time spent on decisions.", labels=("workspace",))
+    dropped = CounterMetricFamily("proffer_decisions_dropped", "Decisions not logged.", labels=("workspace",))
+    logged = GaugeMetricFamily("proffer_log_position", "Last sequence of the log.", labels=("workspace",))
+    folded = GaugeMetricFamily("proffer_folded_position", "Last sequence folded.", labels=("workspace",))
+    rows = GaugeMetricFamily("proffer_state_rows", "State rows, by scope.", labels=("workspace", "scope"))
+    size = GaugeMetricFamily("proffer_state_bytes", "Bytes of state rows, by scope.", labels=("workspace", "scope"))
+    for name, engine in engines.items():
+        counts = engine.counters.received
+        for verdict in ("accepted", "duplicates", "conflicts", "quarantined"):
+            receipts.add_metric((name, verdict), getattr(counts, verdict))
+        for (pipeline, model, fallback), number in list(engine.counters.decisions.items()):
+            decisions.add_metric((name, pipeline, model, str(fallback).lower()), number)
+        seconds.add_metric((name,), engine.counters.seconds)
+        dropped.add_metric((name,), engine.stores.decisions.dropped())
+        logged.add_metric((name,), engine.stores.log.last())
+        folded.add_metric((name,), engine.state.position)
+        for scope, figures in engine.state.sizes().items():
+            rows.add_metric((name, scope), figures["rows"])
+            size.add_metric((name, scope), figures["bytes"])
+    return (receipts, decisions, seconds, dropped, logged, folded, rows, size)

@@ -1,0 +1,34 @@
+"""What every request shares: engines, tokens, limits, counts, the description."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from proffer.api.auth import Keyring
+from proffer.api.limits import Lane, Limits, Rate
+from proffer.api.metrics import Metrics
+from proffer.api.operations import READ, WATCH, WRITE, Operation, check_table
+from proffer.engine.engine import Engine
+
+
+@dataclass(kw_only=True)
+class Site:
+    """One server: the engines it serves and what guards them. `stopping` turns readiness off before the end."""
+
+    engines: Mapping[str, Engine]
+    operations: Sequence[Operation]
+    keyring: Keyring
+    limits: Limits
+    document: bytes
+    metrics: Metrics = field(default_factory=Metrics)
+    version: str = field(default_factory=lambda: version("proffer"))
+    stopping: bool = False
+
+    def __post_init__(self) -> None:
+        check_table(tuple(self.operations))
+        self.rate = Rate(self.limits.requests_per_minute)
+        self.lanes = {
+            READ: Lane(self.limits.readers, self.limits.waiting),
+            WRITE: Lane(self.limits.writers, self.limits.waiting),
+            WATCH: Lane(2, self.limits.waiting),
+        }

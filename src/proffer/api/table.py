@@ -1,0 +1,12 @@
+"""The table of operations: the single source of routes, checks and documentation."""
+
+from proffer.api import admin, entities, events, monitor, slates
+from proffer.api.operations import Operation
+
+OPERATIONS: tuple[Operation, ...] = (
+    *events.OPERATIONS,
+    *entities.OPERATIONS,
+    *slates.OPERATIONS,
+    *admin.OPERATIONS,
+    *monitor.OPERATIONS,
+)

@@ -1,0 +1,25 @@
+"""State primitives: what a row can keep of the events that touch it."""
+
+from proffer.features.accumulators.lists import LastN
+from proffer.features.accumulators.marks import LastGrade, flag
+from proffer.features.accumulators.sums import Decayed, DecayGrid, Total, decay
+from proffer.features.accumulators.tiles import Tiles, Window
+from proffer.features.accumulators.times import Sessions, Stamp
+from proffer.features.accumulators.vectors import Blocks, Moments, Sketch
+
+__all__ = [
+    "Blocks",
+    "DecayGrid",
+    "Decayed",
+    "LastGrade",
+    "LastN",
+    "Moments",
+    "Sessions",
+    "Sketch",
+    "Stamp",
+    "Tiles",
+    "Total",
+    "Window",
+    "decay",
+    "flag",
+]

@@ -1,0 +1,94 @@
+"""Batches: a subject and candidates at a time, with the rows and attributes that features read."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.features.attributes import UNKNOWN
+from proffer.features.base import Accumulator, Amount
+from proffer.features.compile import Floats, Ints
+from proffer.features.registry import NOBODY
+
+if TYPE_CHECKING:
+    from proffer.features.state import State
+
+
+class Batch:
+    """One subject and n candidates, read from a state as it is now and as of epoch seconds `at`.
+
+    `items` are the ordinals of the candidates, -1 for one the catalogue does not know; `context` is the query's;
+    `sources` maps names to scores (n,) of retrievers. It looks into the live rows: use it before the next fold.
+    Whatever is the same for all candidates has length 1.
+    """
+
+    def __init__(
+        self, state: "State", subject: int, items: Ints, at: float, context: Mapping[str, Any],
+        sources: Mapping[str, NDArray[np.floating]],
+    ) -> None:  # fmt: skip
+        self.n = items.size
+        self.items = items
+        self.at = at
+        self.context = context
+        self.sources = sources
+        self.columns: dict[str, Floats] = {}
+        self._state = state
+        self._subject = subject
+        known = state.registry
+        self._numbers: Ints = np.where(items >= 0, known.item_numbers.view[items] if len(known.item_ids) else 0, NOBODY)
+        self._rows: Ints = np.where(items >= 0, known.item_rows.view[items] if len(known.item_ids) else 0, UNKNOWN)
+        self._subject_row = np.array([known.rows[subject]], np.int64)
+        self._parts: dict[str, Ints] = {}
+        self._index: dict[str, Ints] = {}
+        self._read: dict[tuple[str, Amount], Floats] = {}
+
+    def part(self, name: str) -> Ints:
+        """Return the key of a part for each candidate (n,), or (1,) for the subject's; 0 where unknown."""
+        if name not in self._parts:
+            self._parts[name] = np.ascontiguousarray(self._part(name))
+        return self._parts[name]
+
+    def slots(self, scope: str, accumulator: Accumulator) -> tuple[Floats, int, Ints]:
+        """Return a scope's rows, the first slot of an accumulator, and the row of each candidate (-1: none)."""
+        held = self._state.scopes[scope]
+        if scope not in self._index:
+            self._index[scope] = held.table.find(held.scope.key(self.part))
+        return held.table.rows, self._state.layout.starts[scope, accumulator], self._index[scope]
+
+    def read(self, scope: str, amount: Amount) -> Floats:
+        """Return an amount for each candidate, float64 (n,) or (1,); read once however many features ask."""
+        if (scope, amount) not in self._read:
+            rows, start, index = self.slots(scope, amount.state)
+            self._read[scope, amount] = amount.read(rows, start, index, self.at)
+        return self._read[scope, amount]
+
+    def measure(self, name: str) -> Floats:
+        """Return a measure of the candidates (n,): published, expires, title_words, text_words or a number's name."""
+        return self._state.registry.encoded.measure(name, self._rows)
+
+    def subject_measure(self, name: str) -> Floats:
+        """Return a measure of the subject (1,)."""
+        return self._state.registry.encoded.measure(name, self._subject_row)
+
+    def published(self) -> Floats:
+        """Return when each candidate appeared (n,): its attribute, else its first mention; NaN if unknown."""
+        first = np.where(self._numbers == NOBODY, math.nan, self._state.registry.first.view[self._numbers])
+        stated = self.measure("published")
+        return np.where(np.isnan(stated), first, stated)
+
+    def sketches(self) -> NDArray[np.float32]:
+        """Return the text sketch of each candidate (n, 24)."""
+        return self._state.registry.encoded.sketches(self._rows)
+
+    def _part(self, name: str) -> Ints:
+        known = self._state.registry
+        if name == "all":
+            return np.ones(1, np.int64)
+        if name == "actor":
+            return known.keys.view[[self._subject]]
+        if name == "target":
+            return known.keys.view[self._numbers]
+        side, role = name.split(".")
+        return known.encoded.key(role, self._subject_row if side == "actor" else self._rows)

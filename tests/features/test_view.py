@@ -1,0 +1,114 @@
+"""What a view refuses, what its version notices, and the limits of a row."""
+
+import math
+
+import msgspec
+import pytest
+
+from proffer.core.errors import Invalid
+from proffer.core.schema import Schema
+from proffer.features import accumulators as acc
+from proffer.features import counts, given, lists, recency
+from proffer.features.base import Scope, each
+from proffer.features.layout import ENTITY_SLOTS, PAIR_SLOTS
+from proffer.features.state import State
+from proffer.features.view import FeatureView
+
+from .world import DAY, FEATURES, SCHEMA, SCOPES, VIEW, WANTED, new_state
+
+USER = Scope("user", ("actor",))
+PAIR = Scope("pair", ("actor", "target"))
+
+
+def _view(*features, scopes=(USER, PAIR)):
+    return FeatureView("v", scopes, features)
+
+
+def _leaky(schema: Schema, kind: str, name: str) -> Schema:
+    kinds = []
+    for entity in schema.entities.values():
+        attributes = tuple(
+            msgspec.structs.replace(a, known_at_decision=False) if (entity.name, a.name) == (kind, name) else a
+            for a in entity.attributes
+        )
+        kinds.append(msgspec.structs.replace(entity, attributes=attributes))
+    return Schema(tuple(schema.events.values()), tuple(kinds))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "feature"),
+    [
+        ("category", lists.Affinity("x", "user", acc.LastN(WANTED, 3))),
+        ("category", counts.Count("x", "topic", acc.Total(WANTED))),
+        ("published_at", recency.Age("x")),
+        ("price", given.Number("x", "price")),
+    ],
+)
+def test_an_attribute_known_only_afterwards_is_refused(attribute, feature):
+    view = _view(feature, scopes=(USER, Scope("topic", ("target.category",))))
+    State(view, SCHEMA, subject="user", item="post")
+    with pytest.raises(Invalid, match=f"{attribute} of a post is only known after the outcome"):
+        State(view, _leaky(SCHEMA, "post", attribute), subject="user", item="post")
+
+
+@pytest.mark.parametrize(("scope", "budget"), [("user", ENTITY_SLOTS), ("pair", PAIR_SLOTS)])
+def test_rows_have_a_budget(scope, budget):
+    fits = _view(counts.Count("x", scope, acc.Tiles(WANTED, DAY, budget - 1).last(DAY)))
+    assert fits.widths[scope] == budget
+    with pytest.raises(Invalid, match=f"takes {budget + 1} slots"):
+        _view(counts.Count("x", scope, acc.Tiles(WANTED, DAY, budget).last(DAY)))
+
+
+def test_the_rows_a_state_adds_count_too():
+    item = Scope("item", ("target",))
+    view = _view(counts.Count("x", "item", acc.Tiles(WANTED, DAY, 120).last(DAY)), scopes=(item,))
+    with pytest.raises(Invalid, match="slots"):
+        new_state(view)
+
+
+def test_equal_accumulators_share_their_slots():
+    both = _view(
+        counts.Count("x", "user", acc.Total(each("view", "like"))),
+        counts.LogCount("y", "user", acc.Total(each("like", "view"))),
+    )
+    assert both.widths == {"user": 1, "pair": 0}
+
+
+def test_the_version_notices_what_matters():
+    base = counts.Below("x", "user", acc.Total(WANTED))
+    same = _view(counts.Below("x", "user", acc.Total(WANTED)))
+    assert _view(base).version == same.version
+    others = [
+        counts.Below("z", "user", acc.Total(WANTED)),
+        counts.Below("x", "pair", acc.Total(WANTED)),
+        counts.Below("x", "user", acc.Total(WANTED), threshold=4.0),
+        counts.Below("x", "user", acc.Total(each("view"))),
+    ]
+    assert len({_view(feature).version for feature in (base, *others)}) == 5
+
+
+def test_refusals_name_what_is_wrong():
+    with pytest.raises(Invalid, match="one name"):
+        _view(recency.Age("x"), recency.Freshness("x"))
+    with pytest.raises(Invalid, match="unknown scope"):
+        _view(counts.Count("x", "nowhere", acc.Total(WANTED)))
+    with pytest.raises(Invalid, match="unknown part"):
+        Scope("s", ("actor", "target.mood"))
+    with pytest.raises(Invalid, match="not the first"):
+        Scope("s", ("target", "actor"))
+    with pytest.raises(Invalid, match="window"):
+        acc.Tiles(WANTED, DAY, 7).last(8 * DAY)
+    with pytest.raises(Invalid, match="half-life"):
+        acc.DecayGrid(WANTED, (DAY,)).at(math.inf)
+
+
+def test_every_column_is_described():
+    told = VIEW.describe()
+    assert [name for name, *_ in told] == list(VIEW.columns)
+    assert len(SCOPES) == 8
+    assert len(told) == len(FEATURES) + 2
+    for name, formula, window, stage in told:
+        assert name
+        assert formula
+        assert window
+        assert stage in ("state", "request", "list", "model")
