@@ -1,5 +1,6 @@
 """What an application may declare; an application is one immutable `App` value."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,10 @@ from proffer.features.conditions import OPERATORS, Condition
 from proffer.features.view import FeatureView
 from proffer.models.base import Retriever
 from proffer.models.rankers.linear import LinearHeuristic
+
+SOURCE = "source:"
+"""How a template names a source instead of a feature column."""
+MOST_DAYS, MOST_SPREADS = 36_500.0, 1_000.0
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -141,6 +146,10 @@ class App:
             unknown = {event.actor, *event.targets} - kinds
             if unknown:
                 raise CannotStart(f"event {event.name} of {self.name} names unknown kinds {', '.join(sorted(unknown))}")
+        for pipeline in self.pipelines:
+            _declared(pipeline, self.view.columns)
+        if set(self.response or ()) - set(self.view.columns):
+            raise CannotStart(f"the response of {self.name} names columns that its view does not have")
 
     @property
     def schema(self) -> Schema:
@@ -169,8 +178,16 @@ class App:
         _known(settings.labels, self.weights, "labels")
         _known(settings.rules, {p.name for p in self.pipelines}, "rules")
         _known(settings.diversity, {p.name for p in self.pipelines}, "diversity")
+        attributes = {a.name for kind in self.entities if kind.name == self.item for a in kind.attributes}
+        _known(settings.content, attributes, "content")
+        for name, weight in settings.content.items():
+            _between(weight, 0.0, MOST_SPREADS, f"content.{name}")
+        for name, weight in settings.labels.items():
+            _between(weight, -MOST_SPREADS, MOST_SPREADS, f"labels.{name}")
         _known(settings.heuristics, {name for p in self.pipelines for name in p.heuristics}, "heuristics")
         for name, weights in settings.heuristics.items():
+            for column, weight in weights.items():
+                _between(weight, -MOST_SPREADS, MOST_SPREADS, f"heuristics.{name}.{column}")
             for pipeline in self.pipelines:
                 if name in pipeline.heuristics:
                     pipeline.heuristics[name].weighted(weights)
@@ -197,9 +214,54 @@ def check_rule(rule: Rule, app: App) -> None:
         _known([rule.per], attributes[app.item], "rules.per")
     if (rule.position is not None and rule.position < 1) or (rule.at_most is not None and rule.at_most < 1):
         raise Invalid("counts from 1", field="rules.position", remedy="Send 1 or more.")
-    for name, condition in {**rule.where, **rule.subject}.items():
-        if isinstance(condition, dict) and (len(condition) != 1 or next(iter(condition)) not in OPERATORS):
-            raise Invalid("unknown condition", field=f"rules.{name}", remedy=f"Use one of {', '.join(OPERATORS)}.")
+    if rule.by is not None:
+        _between(rule.by, -MOST_SPREADS, MOST_SPREADS, "rules.by")
+    if rule.within_days is not None:
+        _between(rule.within_days, 0.0, MOST_DAYS, "rules.within_days")
+    silent = next((name for name in rule.types if not app.weights[name]), None)
+    if silent is not None:
+        remedy = "Name events with a weight: of the others no one keeps who did them to what."
+        raise Invalid(f"{silent} is no answer to an item", field="rules.types", remedy=remedy)
+    for name, condition in (*rule.where.items(), *rule.subject.items()):
+        _check_condition(condition, f"rules.{name}")
+
+
+def _check_condition(condition: Condition, field: str) -> None:
+    if not isinstance(condition, dict):
+        return
+    if len(condition) != 1 or next(iter(condition)) not in OPERATORS:
+        raise Invalid("unknown condition", field=field, remedy=f"Use one of {', '.join(OPERATORS)}.")
+    operator, wanted = next(iter(condition.items()))
+    if operator in ("in", "not_in"):
+        sound = isinstance(wanted, list) and all(isinstance(member, str | int | float) for member in wanted)
+    elif operator == "exists":
+        sound = isinstance(wanted, bool)
+    else:
+        sound = isinstance(wanted, int | float) and not isinstance(wanted, bool) and math.isfinite(wanted)
+    if not sound:
+        remedy = "Send a list with in and not_in, a number with above and below, true or false with exists."
+        raise Invalid(f"not a value for {operator}", field=field, remedy=remedy)
+
+
+def _declared(pipeline: Pipeline, columns: Sequence[str]) -> None:
+    """Raise CannotStart when a pipeline names a source or a feature column that there is not."""
+    retrievers = [make().name for make in pipeline.retrievers]
+    sources = {*retrievers, *pipeline.heuristics}
+    if len(sources) < len(retrievers) + len(pipeline.heuristics):
+        raise CannotStart(f"two sources of pipeline {pipeline.name} have one name")
+    if not pipeline.ladder or pipeline.ladder[-1] not in retrievers:
+        raise CannotStart(f"the ladder of pipeline {pipeline.name} does not end with one of its retrievers")
+    named = {template.column for template in pipeline.templates}
+    named |= {f"{SOURCE}{name}" for name in (*pipeline.weights, *pipeline.ladder)}
+    named |= {name for heuristic in pipeline.heuristics.values() for name in heuristic.terms}
+    unknown = named - {*columns, *(f"{SOURCE}{name}" for name in sources)}
+    if unknown:
+        raise CannotStart(f"pipeline {pipeline.name} names what does not exist: {', '.join(sorted(unknown))}")
+
+
+def _between(value: float, low: float, high: float, field: str) -> None:
+    if not low <= value <= high:
+        raise Invalid("out of range", field=field, remedy=f"Send a number from {low:g} to {high:g}.")
 
 
 def _known(names: Any, known: Any, field: str) -> None:

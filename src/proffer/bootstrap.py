@@ -4,20 +4,23 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import msgspec
 
 from proffer.app import App
 from proffer.core.clock import Clock, Ids, RandomIds, SystemClock
-from proffer.core.errors import CannotStart, Conflict, Invalid, NotFound
+from proffer.core.errors import CannotStart, Conflict, Corrupt, Invalid, NotFound
 from proffer.core.ports import Stores
 from proffer.engine.engine import Engine
+from proffer.stores.durable import PREFIX, write_file
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 HOME, HOST, PORT = ".proffer", "127.0.0.1", 8750
+WORKSPACE = "workspace.json"
 LOG = "log.db"
+GROUP = "proffer.apps"
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +63,9 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
 
 def applications() -> dict[str, App]:
     """Return every installed application by name, found through the entry points `proffer.apps`."""
-    found = {}
-    for point in entry_points(group="proffer.apps"):
-        app = point.load()
-        if not isinstance(app, App):
-            raise CannotStart(f"the entry point {point.name} = {point.value} is not a proffer.app.App")
+    found: dict[str, App] = {}
+    for point in entry_points(group=GROUP):
+        app = _load(point)
         if app.name in found:
             raise CannotStart(f"two installed applications are named {app.name}", remedy="Uninstall one of them.")
         found[app.name] = app
@@ -72,11 +73,26 @@ def applications() -> dict[str, App]:
 
 
 def application(name: str) -> App:
-    """Return one application. Raises NotFound naming the installed ones."""
+    """Return one application. Raises NotFound naming the installed ones, CannotStart for one that cannot be loaded."""
+    # The entry point of that name first, so that another's broken one does not stand in the way.
+    points = [*entry_points(group=GROUP, name=name)]
+    if len(points) == 1 and (app := _load(points[0])).name == name:
+        return app
     found = applications()
     if name not in found:
         raise NotFound(f"no application {name[:40]!r} is installed", remedy=f"Use one of {', '.join(sorted(found))}.")
     return found[name]
+
+
+def _load(point: EntryPoint) -> App:
+    try:
+        app = point.load()
+    except Exception as error:
+        message = f"the entry point {point.name} = {point.value} cannot be loaded: {type(error).__name__}: {error}"
+        raise CannotStart(message, remedy="Mend or uninstall it.") from error
+    if not isinstance(app, App):
+        raise CannotStart(f"the entry point {point.name} = {point.value} is not a proffer.app.App")
+    return app
 
 
 def check_name(name: str) -> str:
@@ -88,30 +104,37 @@ def check_name(name: str) -> str:
 
 
 def create(home: Path, name: str, app: str, *, clock: Clock | None = None) -> Path:
-    """Make a workspace's directory and return it. Raises Conflict when it exists."""
+    """Make a workspace's directory and return it. Raises Conflict when it exists, CannotStart when that fails."""
     application(app)
     root = home / check_name(name)
+    made = Workspace(name=name, app=app, created_at=(clock or SystemClock()).now())
     try:
-        root.mkdir(parents=True)
-    except FileExistsError:
-        raise Conflict(f"workspace {name} exists", field="name", remedy=f"Use it, or remove {root}.") from None
-    workspace = Workspace(name=name, app=app, created_at=(clock or SystemClock()).now())
-    (root / "workspace.json").write_bytes(msgspec.json.format(msgspec.json.encode(workspace)))
+        root.mkdir(parents=True, exist_ok=True)
+        # An empty one is what a process that was killed here left behind.
+        if any(not path.name.startswith(PREFIX) for path in root.iterdir()):
+            raise Conflict(f"workspace {name} exists", field="name", remedy=f"Use it, or remove {root}.")
+        write_file(root / WORKSPACE, lambda file: file.write(msgspec.json.format(msgspec.json.encode(made))))
+    except OSError as error:
+        message = f"the folder {root} cannot be made: {error.strerror}"
+        raise CannotStart(message, field="home", remedy="Choose another home, or see its rights.") from error
     return root
 
 
 def workspaces(home: Path) -> list[str]:
     """Return the names of the workspaces in a home, sorted."""
-    return sorted(path.parent.name for path in home.glob("*/workspace.json"))
+    return sorted(path.parent.name for path in home.glob(f"*/{WORKSPACE}"))
 
 
 def workspace(home: Path, name: str) -> Workspace:
-    """Return what a workspace says of itself. Raises NotFound with the remedy."""
-    path = home / check_name(name) / "workspace.json"
+    """Return what a workspace says of itself. Raises NotFound with the remedy, Corrupt when it cannot be read."""
+    path = home / check_name(name) / WORKSPACE
     if not path.is_file():
         remedy = f"Make it with: proffer init {name} --app feed"
         raise NotFound(f"no workspace {name} in {home}", field="workspace", remedy=remedy)
-    return msgspec.json.decode(path.read_bytes(), type=Workspace)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Workspace)
+    except (OSError, msgspec.DecodeError) as error:
+        raise Corrupt(f"{path} cannot be read: {error}", remedy="Write {name, app, created_at} anew.") from error
 
 
 def open_engine(
@@ -137,12 +160,22 @@ def open_stores(root: Path, *, writable: bool = True) -> Stores:
     return sqlite_stores(root, writable=writable)
 
 
+def announce(home: Path, name: str, url: str) -> None:
+    """Let a second writer be told where this process serves the workspace it has open for writing."""
+    from proffer.stores.sqlite import announce as announce_in
+
+    announce_in(home / check_name(name), url)
+
+
 def running(home: Path, name: str) -> Running | None:
     """Return the server that owns the workspace now, None when none lives."""
-    path = home / check_name(name) / "server.json"
+    from proffer.stores.sqlite import writing
+
+    root = home / check_name(name)
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Running)
-        os.kill(found.pid, 0)
-    except (FileNotFoundError, ProcessLookupError, PermissionError, msgspec.DecodeError):
+        found = msgspec.json.decode((root / "server.json").read_bytes(), type=Running)
+    except (OSError, msgspec.DecodeError):
         return None
-    return found
+    # A killed server leaves its file behind, and its number may be another process's by now: the lock tells.
+    by = writing(root)
+    return found if by is not None and by.pid == found.pid else None

@@ -146,7 +146,7 @@ def test_segment_popularity_answers_the_cold_by_their_segment():
     world, at = World(happened, users=users), START + HOUR
     few = SegmentPopularity(prior=0.5)
     assert few.retrieve(ask("ann", at=at), 3, world).ids[0] == "p1"
-    assert few.retrieve(ask("nobody", at=at), 3, world).ids[0] == "p2"
+    assert not few.retrieve(ask("nobody", at=at), 3, world).ids
 
 
 def test_cold_items_are_scored_by_author_and_category_and_only_they():

@@ -20,9 +20,10 @@ from starlette.applications import Starlette
 from proffer.api.app import create_app
 from proffer.api.auth import first_token, mint
 from proffer.api.limits import Limits
-from proffer.bootstrap import Environment, Running, open_engine, workspaces
+from proffer.bootstrap import Environment, Running, announce, open_engine, workspaces
 from proffer.core.errors import CannotStart, NotFound
 from proffer.engine.engine import Engine
+from proffer.engine.warm import warm
 
 GRACE_SECONDS = 5
 KEEP_ALIVE_SECONDS = 30
@@ -60,7 +61,9 @@ def serve(
         local = {name: mint() for name in engines}
         app = create_app(engines, local=local, limits=limits)
         for name in engines:
+            announce(environment.home, name, url)
             open_things.enter_context(announced(environment.home / name, url, local[name]))
+            warm(engines[name])
         introduce(engines, url, tell)
         log_to_stderr()
         # What start-up made stays: looking through it again and again is what slows single requests down.

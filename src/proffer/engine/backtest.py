@@ -23,6 +23,7 @@ from proffer.features.state import State
 if TYPE_CHECKING:
     from proffer.engine.engine import Progress
 
+FITS = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -92,22 +93,26 @@ class Past:
         *,
         lists: int,
         seed: int,
+        fits: int = FITS,
         progress: "Progress | None" = None,
         what: str = "",
     ) -> Iterator[Judged]:
         """Yield the lists of a period; models are fitted anew at the start of each day, on what came before it.
 
-        Where the period has more than `lists` user-days, a seeded sample of them is judged.
+        Where the period has more than `lists` user-days, a seeded sample of them is judged; where it has more than
+        `fits` days with a list, models are fitted that many times, at even distances. Live state is never behind.
         """
         user_days = sample(self.user_days(since, until), lists, seed)
         state = State(self.app.view, self.app.schema, subject=self.app.subject, item=self.app.item)
         fitted = unfitted(self.pipeline)
+        every = -(-len({day for day, _, _ in user_days}) // fits)
         done = 0
-        for day, group in groupby(user_days, key=lambda row: row[0]):
+        for number, (day, group) in enumerate(groupby(user_days, key=lambda row: row[0])):
             start = EPOCH + timedelta(days=day)
             self._fold(state, self.before(start))
-            fitted = fit(fitted, state, start, self.settings.labels)
-            wants = self._wants(state.position, self.before(start + timedelta(days=1)))
+            if number % every == 0:
+                fitted = fit(fitted, state, start, self.settings.labels)
+            wants = self._wants(state.position, self.before(min(start + timedelta(days=1), until)))
             for _, place, user in group:
                 self._fold(state, place)
                 judged = self._judge(state, fitted, day, place, user, wants.get(user, {}))
@@ -143,7 +148,9 @@ class Past:
         query = Query(id=f"{user}/{day}", pipeline=self.pipeline.name, subject=ref, at=at, n=DEPTH)
         asked = Asked.of(query, fitted, self.settings, state)
         asked.allowed[touched] = False
-        pool = asked.pool(tuple(fitted.retrievers))
+        for name in fitted.retrievers:
+            asked.ask(name)
+        pool = asked.pool(tuple(fitted.retrievers), tuple(fitted.pipeline.heuristics))
         known = state.ordinals(wanted)
         relevant = np.isin(pool.ordinals, known)
         missed, unknown = len(wanted) - int(relevant.sum()), int((known < 0).sum())

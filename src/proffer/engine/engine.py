@@ -1,5 +1,6 @@
 """The engine of one workspace: every verb an application, the API or the command line uses."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from proffer.app import App, Settings
 from proffer.core.clock import Clock, Ids
 from proffer.core.decisions import Decision
 from proffer.core.entities import EntityRef
-from proffer.core.errors import Invalid, NotFound
+from proffer.core.errors import Invalid, NotFound, ProfferError
 from proffer.core.events import Counts, Receipt
 from proffer.core.ports import ModelVersion, Stores
 from proffer.core.queries import Query
@@ -24,6 +25,7 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done, how many there are (0: unknown)."""
 
 SNAPSHOT_EVERY = 250_000
+logger = logging.getLogger("proffer.engine")
 
 
 class Engine:
@@ -44,7 +46,8 @@ class Engine:
         self.state = replay(
             stores.log, app.view, app.schema, subject=app.subject, item=app.item, snapshots=stores.snapshots
         )
-        self.snapshot_at = self.state.position
+        self.snapshot_at = max(stores.snapshots.positions(self.state.version), default=0)
+        self._settings: tuple[Mapping[str, Any], Settings] | None = None
         self.fitted: dict[str, Fitted] = {}
         for pipeline in app.pipelines:
             self.refresh(pipeline.name)
@@ -72,8 +75,11 @@ class Engine:
 
     @property
     def settings(self) -> Settings:
-        """Return the settings in force."""
-        return self.app.settings(self.state.settings)
+        """Return the settings in force: those of the log that the application, as it is now, can take."""
+        values, held = self.state.settings, self._settings
+        if held is None or held[0] is not values:
+            held = self._settings = values, settings_in_force(self.app, values)
+        return held[1]
 
     def recommend(self, query: Query) -> Decision:
         """Decide a slate, log it without waiting, and return it. Raises Invalid for an impossible query."""
@@ -133,16 +139,25 @@ class Engine:
             if self.stores.log.last() > self.state.position:
                 for events in self.stores.log.scan(since=self.state.position):
                     self.state.fold(events)
-            if self.state.position - self.snapshot_at >= SNAPSHOT_EVERY:
-                self.snapshot()
-            return self.state.position
+            position = self.state.position
+        if position - self.snapshot_at >= SNAPSHOT_EVERY:
+            self.snapshot()
+        return position
 
     def snapshot(self) -> None:
-        """Write the folded state, so that the next start replays only what comes after."""
+        """Write the folded state, so that the next start replays only what comes after.
+
+        A disk that refuses is logged, no more: the log has everything.
+        """
         with self.lock:
-            if self.stores.writable and self.state.position > self.snapshot_at:
-                self.stores.snapshots.save(self.state.version, self.state.position, self.state.snapshot())
-                self.snapshot_at = self.state.position
+            if not self.stores.writable or self.state.position <= self.snapshot_at:
+                return
+            position = self.snapshot_at = self.state.position
+            arrays = self.state.snapshot()
+        try:
+            self.stores.snapshots.save(self.state.version, position, arrays)
+        except ProfferError as error:
+            logger.warning("no snapshot at %s: %s", position, error)
 
     def decision(self, id: str) -> Decision:
         """Return a logged decision. Raises NotFound."""
@@ -169,3 +184,19 @@ class Engine:
         self.snapshot()
         self.stores.decisions.flush()
         self.stores.log.close()
+
+
+def settings_in_force(app: App, values: Mapping[str, Any]) -> Settings:
+    """Return the settings whose members the application can take; one that names what is gone is left out."""
+    try:
+        return app.settings(values)
+    except Invalid as error:
+        logger.warning("the settings of the log do not all fit the application: %s", error)
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            app.settings({name: value})
+            kept[name] = value
+        except Invalid:
+            logger.warning("settings.%s is left out", name)
+    return app.settings(kept)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proffer.engine.engine import Engine, Progress
 
 CHOOSING_LISTS = 3000
+CHOOSING_FITS = 30
 BLEND = "blend"
 DAY = timedelta(days=1)
 
@@ -92,7 +93,7 @@ def choose(
     since = choosing_start(past, until, lists)
     if since is None:
         return Choice(champion=first, weights={first: 1.0}, why="there is no earlier time to choose on")
-    seen = [*past.walk(since, until, lists=lists, seed=seed, progress=progress, what="choosing")]
+    seen = [*past.walk(since, until, lists=lists, seed=seed, fits=CHOOSING_FITS, progress=progress, what="choosing")]
     older, newer = seen[: len(seen) // 2], seen[len(seen) // 2 :]
     if len(older) < 10:
         return Choice(champion=first, weights={first: 1.0}, why=f"only {len(seen)} lists to choose on")

@@ -11,7 +11,7 @@ from proffer.core.errors import NotFound
 from proffer.core.queries import Query
 from proffer.engine import serve
 from proffer.engine.pool import masks
-from proffer.engine.slate import Ranked, make_slate
+from proffer.engine.slate import Lineup, Ranked, line_up, make_slate
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
@@ -38,9 +38,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def explain(engine: "Engine", query: Query, item: str) -> Explanation:
     """Decide again without logging, and follow the item through every step. Raises NotFound."""
-    serve.check(engine, query)
     shown = serve.earlier_pages(engine, query)
     with engine.lock:
+        serve.check(engine, query)
         ordinal = int(engine.state.ordinals([item])[0])
         if ordinal < 0:
             raise NotFound(
@@ -51,11 +51,12 @@ def explain(engine: "Engine", query: Query, item: str) -> Explanation:
             _condition(name, bool(mask[ordinal])) for name, mask in masks(asked.fitted, asked.rules, shown).items()
         ]
         ranked, rung, _ = serve.climb_down(asked, time.perf_counter(), engine.deadline_ms)
-        slate = make_slate(ranked, asked.fitted, asked.settings, asked.rules, query)
+        lineup = line_up(ranked, asked.fitted, asked.settings, asked.rules, query)
+        slate = make_slate(lineup, ranked.pool, asked.fitted, asked.state, query)
         columns = _columns(engine, query, ordinal)
         steps += _pooled(asked, ranked, rung, ordinal)
-    placed = next((placed for placed in slate if placed.id == item), None)
-    steps.append(_placing(placed, slate, query))
+        placed = next((placed for placed in slate if placed.id == engine.state.ids[ordinal]), None)
+        steps += _placing(placed, ranked, lineup, ordinal, query)
     return Explanation(
         item=item, shown=placed is not None, rank=placed.rank if placed else None, steps=tuple(steps), placed=placed,
         columns=columns,
@@ -72,6 +73,8 @@ def _pooled(asked: serve.Asked, ranked: Ranked, rung: str, ordinal: int) -> list
     rows = np.flatnonzero(ranked.pool.ordinals == ordinal)
     if not len(rows):
         text = f"no source of {rung} has it among its best {max(asked.fitted.pipeline.pool, asked.query.n)}"
+        if asked.query.candidates is not None:
+            text = "it is not among the given candidates that may be shown"
         return [Step(step="proposed", passed=False, text=text)]
     row = int(rows[0])
     by = [name for place, name in enumerate(asked.fitted.sources) if ranked.pool.proposed[row, place]]
@@ -83,15 +86,19 @@ def _pooled(asked: serve.Asked, ranked: Ranked, rung: str, ordinal: int) -> list
     ]
 
 
-def _placing(placed: Placed | None, slate: tuple[Placed, ...], query: Query) -> Step:
+def _placing(placed: Placed | None, ranked: Ranked, lineup: Lineup, ordinal: int, query: Query) -> list[Step]:
+    shown = min(query.n, len(lineup.kept))
     if placed is not None:
-        return Step(
-            step="placed", passed=True, text=f"rank {placed.rank} of {len(slate)} after diversity, caps and pins"
-        )
-    last = f"; the last one shown scores {slate[-1].score:.4g}" if slate else ""
-    return Step(
-        step="placed", passed=False, text=f"not among the {query.n} asked for, after diversity, caps and pins{last}"
-    )
+        text = f"rank {placed.rank} of {shown} after boosts, diversity, caps and pins"
+        return [Step(step="placed", passed=True, text=text)]
+    rows = np.flatnonzero(ranked.pool.ordinals == ordinal).tolist()
+    if not rows:
+        return []
+    if rows[0] not in lineup.kept:
+        text = "a cap is used up by better ones of its kind"
+        return [Step(step="within caps", passed=False, text=text)]
+    text = f"rank {lineup.kept.index(rows[0]) + 1} after boosts, diversity, caps and pins; {shown} are shown"
+    return [Step(step="placed", passed=False, text=text)]
 
 
 def _columns(engine: "Engine", query: Query, ordinal: int) -> dict[str, float | None]:

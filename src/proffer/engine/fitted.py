@@ -1,5 +1,6 @@
 """A pipeline with its fitted parts: what a model version is once loaded, and how one is saved."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proffer.app import Pipeline
-from proffer.core.errors import Corrupt, NotFound
-from proffer.core.ports import ModelRegistry
+from proffer.core.ports import ModelRegistry, ModelVersion
 from proffer.models.base import Retriever
 
 UNTRAINED = "untrained"
 DECLARED = "declared"
+logger = logging.getLogger("proffer.engine")
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,23 @@ def load_fitted(pipeline: Pipeline, registry: ModelRegistry, schema: str) -> Fit
     if version.schema != schema:
         return unfitted(pipeline, f"model {version.id} was fitted with another feature view: train again")
     try:
-        version, arrays = registry.load(version.id)
-    except (Corrupt, NotFound) as error:
+        fitted = restored(pipeline, *registry.load(version.id))
+    except Exception as error:
+        # Whatever is wrong with a model, the ladder can answer without it.
+        logger.warning("model %s cannot be loaded: %s", version.id, error)
         return unfitted(pipeline, f"model {version.id} cannot be loaded: {error}")
-    empty = unfitted(pipeline)
+    gone = set(fitted.weights) - set(fitted.sources)
+    if gone:
+        return unfitted(pipeline, f"model {version.id} blends {', '.join(sorted(gone))}, now gone: train again")
+    return fitted
+
+
+def restored(pipeline: Pipeline, version: ModelVersion, arrays: Mapping[str, NDArray[Any]]) -> Fitted:
+    """Return a pipeline with what a version learned; a retriever it does not know stays unfitted."""
     known = version.parameters["retrievers"]
     retrievers = {
         name: retriever.restore(known[name], _of(arrays, name)) if name in known else retriever
-        for name, retriever in empty.retrievers.items()
+        for name, retriever in unfitted(pipeline).retrievers.items()
     }
     return Fitted(pipeline, retrievers, version.parameters["weights"], version.id)
 

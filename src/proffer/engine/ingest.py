@@ -21,13 +21,20 @@ def read_row(schema: Schema, row: Any, now: datetime, ids: Ids, source: str) -> 
         return Reject(
             raw=as_text(row),
             reason=f"{error.message}. {error.remedy or ''}".strip(),
-            field=error.field,
-            event_id=event_id if isinstance(event_id, str) else None,
+            field=None if error.field is None else storable(error.field),
+            event_id=storable(event_id) if isinstance(event_id, str) else None,
             source=source,
         )
 
 
 def as_text(row: Any) -> str:
-    """Return a row as JSON text that any store can keep: lone surrogates and NUL become escapes."""
-    text = row if isinstance(row, str) else json.dumps(row, default=str)
+    """Return a row as JSON text that any store can keep."""
+    try:
+        return storable(row if isinstance(row, str) else json.dumps(row, default=str))
+    except (TypeError, ValueError, RecursionError):
+        return storable(f"<{type(row).__name__} that cannot be written as JSON>")
+
+
+def storable(text: str) -> str:
+    """Return a text that any store can keep: lone surrogates and NUL become escapes."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")

@@ -73,19 +73,34 @@ class Judge:
 
     def rows(self, families: Mapping[str, str], seed: int) -> list[Row]:
         """Return a row per contender, best NDCG@10 first."""
-        people = self.people()
+        measured = self._measured(seed)
         rows = []
         for name, tally in self.tallies.items():
-            values = np.array(tally.values)
-            metrics: dict[str, Interval] = {}
-            for place, metric in enumerate((*PER_LIST, *BEYOND)):
-                told = ~np.isnan(values[:, place])
-                if told.any():
-                    metrics |= intervals(values[told, place][:, None], people[told], [metric], seed)
-            metrics["coverage"] = Interval(value=len(tally.shown) / max(self.catalogue, 1))
+            metrics = {**measured[name], "coverage": Interval(value=len(tally.shown) / max(self.catalogue, 1))}
             weights = {source: weight for source, weight in tally.weights.items() if weight}
             rows.append(Row(name=name, family=families.get(name, "blend"), weights=weights, metrics=metrics))
         return sorted(rows, key=lambda row: -row.metrics["ndcg@10"].value)
+
+    def _measured(self, seed: int) -> dict[str, dict[str, Interval]]:
+        """Return each contender's measures; those told of the same lists share the resamples of users."""
+        people = self.people()
+        values = np.hstack([np.array(tally.values) for tally in self.tallies.values()])
+        told = ~np.isnan(values)
+        alike: dict[bytes, list[int]] = {}
+        for place in np.flatnonzero(told.any(axis=0)).tolist():
+            alike.setdefault(told[:, place].tobytes(), []).append(place)
+        found: dict[int, Interval] = {}
+        for places in alike.values():
+            lists = told[:, places[0]]
+            measured = intervals(values[lists][:, places], people[lists], [str(place) for place in places], seed)
+            found |= {place: measured[str(place)] for place in places}
+        measures = (*PER_LIST, *BEYOND)
+        return {
+            name: {
+                metric: found[place] for place, metric in enumerate(measures, number * len(measures)) if place in found
+            }
+            for number, name in enumerate(self.tallies)
+        }
 
 
 def contenders(fitted: Fitted) -> dict[str, Weights]:

@@ -1,6 +1,7 @@
 """The pool of a decision: which items may be shown, which sources propose them, and each source's score."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,9 @@ from proffer.core.queries import Query
 from proffer.engine.fitted import Fitted
 from proffer.engine.rules import RuleSet
 from proffer.features.state import State
-from proffer.models.base import Weighable
 from proffer.models.topk import top_rows
+
+logger = logging.getLogger("proffer.serve")
 
 
 @dataclass(frozen=True)
@@ -70,25 +72,16 @@ def gather(
     query: Query,
     state: State,
     allowed: NDArray[np.bool_],
-    names: Sequence[str],
-    check: Callable[[], None] = lambda: None,
+    dense: Mapping[str, NDArray[np.float64]],
+    heuristics: Sequence[str] = (),
     added: Sequence[int] = (),
 ) -> Pool:
-    """Return the pool that the named retrievers make, and the `added` ordinals whoever proposes them.
+    """Return the pool that retrievers' scores of the catalogue (n,) make, the named heuristics scoring what is in it.
 
-    `check` may raise between two retrievers when time is up.
+    The `added` ordinals are in it whoever proposes them.
     """
-    dense = {}
-    for name in names:
-        retriever = fitted.retrievers[name]
-        if isinstance(retriever, Weighable):
-            retriever.weigh(settings.content)
-        dense[name] = retriever.scores(query, state)
-        check()
     ordinals, member = _members(fitted.pipeline.pool, query, state, allowed, dense, added)
-    at = query.at.timestamp()
-    batch = state.batch(query.subject, ordinals, at, query.context)
-    matrix = state.view.matrix(batch)
+    matrix = feature_columns(query, state, ordinals, needed=bool(heuristics))
     columns = fitted.sources
     scores = np.full((len(ordinals), len(columns)), np.nan, np.float32)
     proposed = np.zeros(scores.shape, np.bool_)
@@ -96,12 +89,22 @@ def gather(
         if name in dense:
             scores[:, place] = dense[name][ordinals]
             proposed[:, place] = member[name]
-        elif name in fitted.pipeline.heuristics:
+        elif name in heuristics:
             heuristic = fitted.pipeline.heuristics[name].weighted(settings.heuristics.get(name, {}))
             scores[:, place] = heuristic.predict(matrix, state.view.columns)
             proposed[:, place] = True
-    check()
     return Pool(ordinals, scores, proposed, matrix)
+
+
+def feature_columns(query: Query, state: State, ordinals: NDArray[np.int64], *, needed: bool) -> NDArray[np.float32]:
+    """Return the feature columns (m, d); NaN where a feature fails and no score needs it, only reasons do."""
+    try:
+        return state.view.matrix(state.batch(query.subject, ordinals, query.at.timestamp(), query.context))
+    except Exception as error:
+        if needed:
+            raise
+        logger.warning("the feature view failed: %s", error)
+        return np.full((len(ordinals), len(state.view.columns)), np.nan, np.float32)
 
 
 def _members(
@@ -109,11 +112,12 @@ def _members(
     query: Query,
     state: State,
     allowed: NDArray[np.bool_],
-    dense: dict[str, NDArray[np.float64]],
+    dense: Mapping[str, NDArray[np.float64]],
     added: Sequence[int],
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.bool_]]]:
     if query.candidates is not None:
-        ordinals = state.ordinals(query.candidates)
+        # Two names of a merged item are one candidate.
+        ordinals = np.array(list(dict.fromkeys(state.ordinals(query.candidates).tolist())), np.int64)
         ordinals = ordinals[allowed[ordinals]]
         return ordinals, {name: np.ones(len(ordinals), np.bool_) for name in dense}
     tops = {name: top_rows(scores, max(k, query.n), state.ids, allowed) for name, scores in dense.items()}

@@ -44,7 +44,9 @@ def predict(engine: "Engine", pairs: Sequence[tuple[str, str]]) -> list[Predicti
             raise Invalid(f"no {engine.app.item} {item[:40]!r}", field="pairs", remedy="Set it first, or leave it out.")
         at = engine.clock.now().timestamp()
         columns = engine.app.view.columns
-        heuristic = next(iter(engine.app.pipelines[0].heuristics.values()), None)
+        name, heuristic = next(iter(engine.app.pipelines[0].heuristics.items()), ("", None))
+        if heuristic is not None:
+            heuristic = heuristic.weighted(engine.settings.heuristics.get(name, {}))
         found: dict[int, Prediction] = {}
         for subject in dict.fromkeys(subject for subject, _ in pairs):
             rows = [row for row, pair in enumerate(pairs) if pair[0] == subject]

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from proffer.app import Template
+from proffer.app import SOURCE, Template
 from proffer.core.decisions import Reason
 from proffer.core.entities import EntityRef
 from proffer.core.queries import Query
@@ -14,36 +15,45 @@ from proffer.engine.pool import Pool
 from proffer.features.state import State
 
 MOST = 3
-SOURCE = "source:"
 
 
-def reasons(pool: Pool, row: int, fitted: Fitted, state: State, query: Query) -> tuple[Reason, ...]:
-    """Return up to three reasons, those of the application's templates that hold most, in order of declaration.
+class Reasons:
+    """The words of one slate.
 
     A template's column is a feature column, or `source:NAME` for the percentile of that source's score in the pool.
     """
-    columns = {name: place for place, name in enumerate(state.view.columns)}
-    item = state.attributes(EntityRef(state.kind, state.ids[pool.ordinals[row]])) or {}
-    found = []
-    for template in fitted.pipeline.templates:
-        value = _value(template, pool, row, columns, fitted)
-        if value is not None and value >= template.above:
-            found.append(_words(template, value, item, query.language))
-        if len(found) == MOST:
-            break
-    return tuple(found)
+
+    def __init__(self, pool: Pool, fitted: Fitted, state: State, query: Query) -> None:
+        self.state = state
+        self.query = query
+        self.columns = [(template, _column(template, pool, fitted, state)) for template in fitted.pipeline.templates]
+        self.ordinals = pool.ordinals
+
+    def of(self, row: int) -> tuple[Reason, ...]:
+        """Return up to three reasons for a row of the pool: the first declared templates that hold."""
+        item = self.state.attributes(EntityRef(self.state.kind, self.state.ids[self.ordinals[row]])) or {}
+        held = [(template, float(column[row])) for template, column in self.columns if column[row] >= template.above]
+        return tuple(_words(template, value, item, self.query.language) for template, value in held[:MOST])
 
 
-def _value(template: Template, pool: Pool, row: int, columns: dict[str, int], fitted: Fitted) -> float | None:
+def _column(template: Template, pool: Pool, fitted: Fitted, state: State) -> NDArray[np.floating]:
     if not template.column.startswith(SOURCE):
-        value = float(pool.matrix[row, columns[template.column]])
-        return None if np.isnan(value) else value
-    name = template.column.removeprefix(SOURCE)
-    scores = pool.scores[:, fitted.sources.index(name)]
-    if np.isnan(scores[row]):
-        return None
-    known = scores[~np.isnan(scores)]
-    return float(np.mean(known <= scores[row])) if len(known) > 1 else None
+        return pool.matrix[:, state.view.columns.index(template.column)]
+    return percentiles(pool.scores[:, fitted.sources.index(template.column.removeprefix(SOURCE))])
+
+
+def percentiles(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the share of known scores that are not above each score (m,), NaN for an unknown or an only one.
+
+    >>> percentiles(np.array([3.0, np.nan, 1.0]))
+    array([1. , nan, 0.5])
+    """
+    found = np.full(len(scores), np.nan)
+    known = ~np.isnan(scores)
+    if known.sum() > 1:
+        values = scores[known]
+        found[known] = np.searchsorted(np.sort(values), values, side="right") / len(values)
+    return found
 
 
 def _words(template: Template, value: float, item: Mapping[str, Any], language: str) -> Reason:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -14,18 +15,16 @@ from proffer.features.answers import answered
 from proffer.features.conditions import Condition, ItemColumn, matches
 from proffer.features.state import State
 
-_columns: dict[bytes, ItemColumn] = {}
-_KEPT = 64
-
 
 def item_column(where: Mapping[str, Condition]) -> ItemColumn:
     """Return the column that is 1 where an item meets the conditions; equal conditions share one."""
-    key = msgspec.json.encode(where, order="sorted")
-    if key not in _columns:
-        while len(_columns) >= _KEPT:
-            _columns.pop(next(iter(_columns)))
-        _columns[key] = ItemColumn(lambda attributes: float(matches(attributes, where)))
-    return _columns[key]
+    return _column(msgspec.json.encode(where, order="sorted"))
+
+
+@lru_cache(maxsize=64)
+def _column(conditions: bytes) -> ItemColumn:
+    where = msgspec.json.decode(conditions)
+    return ItemColumn(lambda attributes: float(matches(attributes, where)))
 
 
 class RuleSet:
@@ -62,11 +61,13 @@ class RuleSet:
     def capped(self, ordinals: Sequence[int]) -> list[int]:
         """Return the places of a ranked list that stay when every cap is kept, in order."""
         caps = self.of("cap")
+        if not caps:
+            return list(range(len(ordinals)))
         counts: dict[tuple[int, str], int] = {}
         kept = []
         for place, ordinal in enumerate(ordinals):
-            found = self.state.attributes(EntityRef(self.state.kind, self.state.ids[ordinal])) if caps else None
-            values = [(number, (found or {}).get(str(rule.per))) for number, rule in enumerate(caps)]
+            found = self.state.attributes(EntityRef(self.state.kind, self.state.ids[ordinal])) or {}
+            values = [(number, found.get(str(rule.per))) for number, rule in enumerate(caps)]
             keys = [(number, str(value)) for number, value in values if value is not None]
             if all(counts.get(key, 0) < (caps[key[0]].at_most or 0) for key in keys):
                 kept.append(place)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +17,9 @@ from proffer.core.queries import Query
 from proffer.engine.fitted import Fitted
 from proffer.engine.pool import Pool, gather, masks, pinned, rules_of
 from proffer.engine.rules import RuleSet
-from proffer.engine.slate import Ranked, make_slate
+from proffer.engine.slate import Ranked, line_up, make_slate
 from proffer.features.state import State
+from proffer.models.base import Weighable
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
@@ -34,7 +35,10 @@ class DeadlineError(ProfferError):
 
 @dataclass(frozen=True)
 class Asked:
-    """A query with what it is answered from: fitted pipeline, settings, state, rules, which items may be shown."""
+    """A query with what it is answered from: fitted pipeline, settings, state, rules, which items may be shown.
+
+    `scored` keeps what each retriever said of the catalogue (n,), so that the ladder asks none of them twice.
+    """
 
     query: Query
     fitted: Fitted
@@ -43,6 +47,7 @@ class Asked:
     rules: RuleSet
     allowed: NDArray[np.bool_]
     added: NDArray[np.int64]
+    scored: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, query: Query, fitted: Fitted, settings: Settings, state: State, shown: Sequence[str] = ()) -> "Asked":
@@ -51,21 +56,32 @@ class Asked:
         allowed = np.logical_and.reduce([*masks(fitted, rules, shown).values()])
         return cls(query, fitted, settings, state, rules, allowed, pinned(fitted, rules))
 
-    def pool(self, names: Sequence[str], check_time: Callable[[], None] = lambda: None) -> Pool:
-        """Return the pool of the named retrievers."""
+    def ask(self, name: str) -> None:
+        """Let a retriever score the catalogue."""
+        if name in self.scored:
+            return
+        retriever = self.fitted.retrievers[name]
+        if isinstance(retriever, Weighable):
+            retriever.weigh(self.settings.content)
+        self.scored[name] = retriever.scores(self.query, self.state)
+
+    def pool(self, names: Sequence[str], heuristics: Sequence[str]) -> Pool:
+        """Return the pool of the named retrievers, each asked before, scored by the named heuristics too."""
+        dense = {name: self.scored[name] for name in names}
         return gather(
-            self.fitted, self.settings, self.query, self.state, self.allowed, names, check_time, self.added.tolist()
+            self.fitted, self.settings, self.query, self.state, self.allowed, dense, heuristics, self.added.tolist()
         )
 
 
 def recommend(engine: "Engine", query: Query, started: float) -> Decision:
     """Return the decision for a query: pool, scores, rules, reasons; the ladder answers where the model cannot."""
-    check(engine, query)
     shown = earlier_pages(engine, query)
     with engine.lock:
+        check(engine, query)
         asked = Asked.of(query, engine.fitted[query.pipeline], engine.settings, engine.state, shown)
         ranked, rung, fallback = climb_down(asked, started, engine.deadline_ms)
-        slate = make_slate(ranked, asked.fitted, asked.settings, asked.rules, query)
+        lineup = line_up(ranked, asked.fitted, asked.settings, asked.rules, query)
+        slate = make_slate(lineup, ranked.pool, asked.fitted, asked.state, query)
         as_of = engine.state.position
         found = considered(ranked, asked.fitted, engine.state.ids)
     return Decision(
@@ -125,15 +141,17 @@ def earlier_pages(engine: "Engine", query: Query) -> tuple[str, ...]:
 def climb_down(asked: Asked, started: float, deadline_ms: float) -> tuple[Ranked, str, str | None]:
     """Return the first rung's ranking that works, its name, and why no higher one did."""
     why = [asked.fitted.why] if asked.fitted.why else []
+    late = False
     if not why:
         try:
             return by_model(asked, deadline(started, deadline_ms)), asked.fitted.version, None
         except Exception as error:
             logger.warning("model %s failed: %s", asked.fitted.version, error)
             why.append(f"model: {type(error).__name__}: {error}")
+            late = isinstance(error, DeadlineError)
     for name in asked.fitted.pipeline.ladder:
         try:
-            return by_rung(asked, name), name, "; ".join(why)
+            return by_rung(asked, name, late=late), name, "; ".join(why)
         except Exception as error:
             logger.warning("rung %s failed: %s", name, error)
             why.append(f"{name}: {type(error).__name__}: {error}")
@@ -142,27 +160,36 @@ def climb_down(asked: Asked, started: float, deadline_ms: float) -> tuple[Ranked
 
 def by_model(asked: Asked, check_time: Callable[[], None] = lambda: None) -> Ranked:
     """Rank by the champion's blend of sources."""
-    pool = asked.pool(asked.fitted.proposing(), check_time)
+    names = asked.fitted.proposing()
+    for name in names:
+        asked.ask(name)
+        check_time()
+    pool = asked.pool(names, [name for name in asked.fitted.pipeline.heuristics if asked.fitted.weights.get(name)])
+    check_time()
     return Ranked.by(pool, asked.fitted, asked.fitted.vector(), asked.state.ids)
 
 
-def by_rung(asked: Asked, name: str) -> Ranked:
-    """Rank by one retriever or heuristic; a heuristic judges what every working retriever proposes."""
-    names = (name,) if name in asked.fitted.retrievers else working(asked)
+def by_rung(asked: Asked, name: str, *, late: bool = False) -> Ranked:
+    """Rank by one retriever or heuristic; a heuristic judges what every working retriever proposes.
+
+    When it is `late`, nobody is asked who has not answered yet, but for the last rung.
+    """
     weights = np.array([float(source == name) for source in asked.fitted.sources])
-    return Ranked.by(asked.pool(names), asked.fitted, weights, asked.state.ids)
+    if name in asked.fitted.retrievers:
+        asked.ask(name)
+        return Ranked.by(asked.pool((name,), ()), asked.fitted, weights, asked.state.ids)
+    names = working(asked, asked.fitted.pipeline.ladder[-1:] if late else tuple(asked.fitted.retrievers))
+    return Ranked.by(asked.pool(names, (name,)), asked.fitted, weights, asked.state.ids)
 
 
-def working(asked: Asked) -> tuple[str, ...]:
-    """Return the retrievers that can score this query without an error."""
-    names = []
-    for name, retriever in asked.fitted.retrievers.items():
+def working(asked: Asked, names: Sequence[str]) -> tuple[str, ...]:
+    """Ask these retrievers; return all that have scored this query without an error."""
+    for name in names:
         try:
-            retriever.scores(asked.query, asked.state)
-            names.append(name)
+            asked.ask(name)
         except Exception as error:
             logger.warning("source %s failed: %s", name, error)
-    return tuple(names)
+    return tuple(name for name in asked.fitted.retrievers if name in asked.scored)
 
 
 def deadline(started: float, milliseconds: float) -> Callable[[], None]:

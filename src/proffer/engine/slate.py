@@ -1,7 +1,9 @@
 """From scored candidates to a slate: boosts, diversity, caps, pins, reasons."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from proffer.core.ports import LiveState
 from proffer.core.queries import Query
 from proffer.engine.fitted import Fitted
 from proffer.engine.pool import Pool
-from proffer.engine.reasons import reasons
+from proffer.engine.reasons import Reasons
 from proffer.engine.rules import RuleSet
 from proffer.features.state import State
 from proffer.models.base import Similar
@@ -22,6 +24,7 @@ from proffer.models.rerankers.mmr import MMR
 
 DIVERSIFIED = 4
 """MMR chooses among this many times the slate's length of the best candidates."""
+logger = logging.getLogger("proffer.serve")
 
 
 @dataclass(frozen=True)
@@ -41,33 +44,51 @@ class Ranked:
 
 def ranking(scores: NDArray[np.floating], ordinals: NDArray[np.int64], ids: Sequence[str]) -> NDArray[np.int64]:
     """Return rows best first, equal scores in order of id."""
-    values, places = scores.tolist(), ordinals.tolist()
-    return np.array(sorted(range(len(values)), key=lambda row: (-values[row], ids[places[row]])), np.int64)
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    borders = np.flatnonzero(np.diff(ordered) != 0) + 1
+    for start, stop in zip([0, *borders.tolist()], [*borders.tolist(), len(order)], strict=True):
+        if stop - start > 1:
+            order[start:stop] = sorted(order[start:stop].tolist(), key=lambda row: ids[int(ordinals[row])])
+    return order.astype(np.int64)
 
 
-def make_slate(ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query) -> tuple[Placed, ...]:
-    """Return the first `n` places after boosts, MMR, caps and pins, each with its reasons."""
+class Lineup(NamedTuple):
+    """Rows on the way to a slate: `scores` (m,) after boosts, `kept` those that stay when every cap is kept and every
+    pin stands, best first."""
+
+    scores: NDArray[np.float32]
+    kept: list[int]
+
+
+def line_up(ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query) -> Lineup:
+    """Return a pool's rows after boosts, MMR, caps and pins."""
     pool, state = ranked.pool, rules.state
-    lifted = ranked.scores + lift(ranked, rules)
-    order = ranking(lifted, pool.ordinals, state.ids)
-    order = diversify(order, lifted, pool, fitted, settings, rules.state, query)
+    scores = ranked.scores + lift(ranked, rules)
+    order = ranking(scores, pool.ordinals, state.ids)
+    order = diversify(order, scores, pool, fitted, settings, state, query)
     order = order[rules.capped(pool.ordinals[order].tolist())]
-    rows = pin(order.tolist(), pool, rules)[: query.n]
+    return Lineup(scores, pin(order.tolist(), pool, rules))
+
+
+def make_slate(lineup: Lineup, pool: Pool, fitted: Fitted, state: State, query: Query) -> tuple[Placed, ...]:
+    """Return the first `n` places of a line-up, each with its reasons."""
+    told = Reasons(pool, fitted, state, query)
     return tuple(
         Placed(
             id=state.ids[pool.ordinals[row]],
             rank=place + 1,
-            score=float(lifted[row]),
+            score=float(lineup.scores[row]),
             sources=sources_of(pool, fitted, row),
-            reasons=reasons(pool, row, fitted, state, query),
+            reasons=told.of(row),
         )
-        for place, row in enumerate(rows)
+        for place, row in enumerate(lineup.kept[: query.n])
     )
 
 
 def lift(ranked: Ranked, rules: RuleSet) -> NDArray[np.float32]:
     """Return what boosts add (m,), in units of the spread of the list's scores."""
-    if not rules.of("boost"):
+    if not rules.of("boost") or not len(ranked.scores):
         return np.zeros(len(ranked.scores), np.float32)
     spread = float(np.std(ranked.scores)) or 1.0
     return (rules.boosts(ranked.pool.ordinals) * spread).astype(np.float32)
@@ -80,12 +101,17 @@ def diversify(
     """Return rows in the order of MMR over the head of the list; lambda: the query's, the settings', the default."""
     mmr = MMR(settings.diversity.get(fitted.pipeline.name, fitted.pipeline.diversity))
     alike = similarity(fitted)
-    if alike is None or len(order) < 3:
+    share = mmr.share if query.diversity is None else query.diversity
+    if share == 1.0 or alike is None or len(order) < 3:
         return order
     head = order[: max(DIVERSIFIED * query.n, 50)]
     ids = tuple(state.ids[ordinal] for ordinal in pool.ordinals[head])
     found = Candidates(state.kind, ids, pool.ordinals[head], scores[head])
-    chosen = mmr.rerank(query, found, lambda ordinals: alike(ordinals, state), len(head))
+    try:
+        chosen = mmr.rerank(query, found, lambda ordinals: alike(ordinals, state), len(head))
+    except Exception as error:
+        logger.warning("the slate keeps its order of relevance: %s", error)
+        return order
     row_of = {ordinal: row for row, ordinal in zip(head.tolist(), pool.ordinals[head].tolist(), strict=True)}
     return np.array(
         [*(row_of[ordinal] for ordinal in chosen.ordinals.tolist()), *order[len(head) :].tolist()], np.int64
@@ -98,7 +124,9 @@ def similarity(fitted: Fitted) -> Callable[[NDArray[np.int64], LiveState], NDArr
 
 
 def pin(rows: list[int], pool: Pool, rules: RuleSet) -> list[int]:
-    """Return the rows with every pinned item that is in the pool at its place."""
+    """Return the rows with every pinned item that is in the pool at its place; later pages have no pins."""
+    if rules.query.after is not None or not rules.of("pin"):
+        return rows
     row_of = {rules.state.ids[ordinal]: row for row, ordinal in enumerate(pool.ordinals)}
     for rule in sorted(rules.of("pin"), key=lambda rule: rule.position or 0):
         row = row_of.get(str(rule.item))

@@ -11,6 +11,8 @@ from proffer.core.ports import ModelVersion
 from proffer.engine.backtest import Past, fit
 from proffer.engine.evaluate import Report, choose, judge, read
 from proffer.engine.fitted import Fitted, unfitted
+from proffer.features.replay import replay
+from proffer.features.state import State
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine, Progress
@@ -22,6 +24,8 @@ SEED = 0
 
 def train(engine: "Engine", pipeline: Pipeline, progress: "Progress | None") -> ModelVersion:
     """Back-test and fit a pipeline and save the version. Raises CannotTrain naming what is missing."""
+    if pipeline.weights:
+        raise CannotTrain(f"{pipeline.name} declares its weights", remedy="Train another pipeline.")
     past = Past.of(engine.app, pipeline, engine.settings, read(engine))
     acts = [event.at for event in past.events if past.acts(event)]
     if len(acts) < FEWEST:
@@ -32,8 +36,13 @@ def train(engine: "Engine", pipeline: Pipeline, progress: "Progress | None") -> 
     report = judge(
         past, choice, since, acts[-1] + timedelta(seconds=1), lists=REPORT_LISTS, seed=SEED, progress=progress
     )
-    fitted = fit(unfitted(pipeline), engine.state, engine.clock.now(), engine.settings.labels)
-    return save(engine, Fitted(pipeline, fitted.retrievers, choice.weights), report)
+    # A state of its own: the live one is folded on meanwhile.
+    state = replay(
+        engine.stores.log, engine.app.view, engine.app.schema, subject=engine.app.subject, item=engine.app.item,
+        snapshots=engine.stores.snapshots,
+    )  # fmt: skip
+    fitted = fit(unfitted(pipeline), state, engine.clock.now(), engine.settings.labels)
+    return save(engine, Fitted(pipeline, fitted.retrievers, choice.weights), state, report)
 
 
 def reporting_start(past: Past, acts: list[datetime]) -> datetime:
@@ -44,14 +53,14 @@ def reporting_start(past: Past, acts: list[datetime]) -> datetime:
     return max(start, acts[0] + (acts[-1] - acts[0]) / 2)
 
 
-def save(engine: "Engine", fitted: Fitted, report: Report) -> ModelVersion:
+def save(engine: "Engine", fitted: Fitted, state: State, report: Report) -> ModelVersion:
     """Write the fitted parts with the table of the back-test."""
     parameters, arrays = fitted.parameters()
     return engine.stores.registry.save(
         fitted.pipeline.name,
         report.champion,
         schema=engine.app.view.version,
-        position=engine.state.position,
+        position=state.position,
         parameters=parameters,
         metrics=msgspec.to_builtins(report),
         arrays=arrays,

@@ -10,16 +10,19 @@ from proffer.features.conditions import ItemColumn
 from proffer.features.state import State
 
 PUBLIC, FOLLOWERS, PRIVATE = 0.0, 1.0, 2.0
-LEVELS = {"followers": FOLLOWERS, "private": PRIVATE}
+LEVELS = {"public": PUBLIC, "followers": FOLLOWERS}
 
 
 class Visibility:
-    """A post for followers is shown to who follows its author, a private one to its author alone."""
+    """A post for followers is shown to who follows its author, a private one to its author alone.
+
+    A visibility nobody declared shows a post to no one else either.
+    """
 
     name = "visible to the user"
 
     def __init__(self) -> None:
-        self.level = ItemColumn(lambda attributes: LEVELS.get(str(attributes.get("visibility")), PUBLIC))
+        self.level = ItemColumn(lambda attributes: LEVELS.get(attributes.get("visibility") or "public", PRIVATE))
 
     def __call__(self, query: Query, state: State) -> NDArray[np.bool_]:
         """Return which posts the user may see (n,)."""

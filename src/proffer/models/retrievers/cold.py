@@ -13,7 +13,8 @@ from proffer.models.elementwise import halved, log1p
 class SegmentPopularity(ScoringRetriever):
     """Score = log1p of an item's decayed count within the subject's segment, shrunk towards its share overall.
 
-    `prior` is how many events of the segment the overall shares are worth; without a segment only they speak.
+    `prior` is how many events of the segment the overall shares are worth. Where the segment wanted nothing yet, or
+    the subject has none, nothing is proposed: plain popularity says the rest.
     """
 
     name = "segment"
@@ -25,10 +26,13 @@ class SegmentPopularity(ScoringRetriever):
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return the shrunk scores (n,), NaN for an item nobody wanted."""
         at = query.at.timestamp()
+        within = state.segment_decayed(query.subject, at)
+        if not within.any():
+            return np.full(len(within), np.nan)
         overall = state.decayed(nearest(state.half_lives, self.half_life), at)
         total = overall.sum()
         shares = overall / total if total > 0.0 else overall
-        return positive(log1p(state.segment_decayed(query.subject, at) + self.prior * shares))
+        return positive(log1p(within + self.prior * shares))
 
 
 class ColdItems(ScoringRetriever):

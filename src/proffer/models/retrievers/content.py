@@ -16,7 +16,6 @@ from proffer.models.histories import ITEM, seeds
 from proffer.models.retrievers.hashing import BUCKETS, Bag, fact_bag, spread, text_bags
 from proffer.models.retrievers.vectors import ItemVectors, alike, products, rows_of
 
-
 RELEARNED = 0.01
 
 
