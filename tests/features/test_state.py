@@ -130,8 +130,12 @@ def test_decay_of_popularity_and_of_a_segment():
         ]
     )
     state = folded(log)
+    assert state.latest == NOW
+    np.testing.assert_allclose(state.decayed(6 * HOUR, NOW + 6 * HOUR), [2.0, 1.0])  # nothing happened since
+    state.fold([event("hide", 7 * DAY, USERS[3], POSTS[1], sequence=len(log) + 1)])
     np.testing.assert_allclose(state.decayed(6 * HOUR, NOW + 6 * HOUR), [1.0, 0.5])
     np.testing.assert_allclose(state.segment_decayed(USERS[1], NOW + 7 * DAY), [0.5, 0.0])
+    np.testing.assert_allclose(state.segment_decayed(USERS[1], NOW + 70 * DAY), [0.5, 0.0])
     assert state.segment_decayed(USERS[4], NOW).tolist() == [0.0, 0.0]
     with pytest.raises(Invalid, match="half-life"):
         state.decayed(5.0, NOW)

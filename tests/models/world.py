@@ -37,6 +37,7 @@ class World:
         self.ids = list(dict.fromkeys([*self.posts, *(item for _, item, _, _ in happened)]))
         self.subjects = list(dict.fromkeys([*self.users, *(user for user, _, _, _ in happened)]))
         self.position = len(self.posts) + len(happened)
+        self.latest = max((at for _, _, at, _ in happened), default=0.0)
         self._ordinal = {post: row for row, post in enumerate(self.ids)}
         self._subject = {post: row for row, post in enumerate(self.subjects)}
         self._revised = np.array([row + 1 if post in self.posts else 0 for row, post in enumerate(self.ids)], np.int64)
@@ -106,7 +107,7 @@ class World:
     def _counts(self, half_life, at, subjects):
         rows = self._interactions
         taken = (rows.weight > 0) & subjects[rows.subject] if len(rows.item) else np.empty(0, np.bool_)
-        left = 0.5 ** (np.maximum(at - rows.at[taken], 0.0) / half_life)
+        left = 0.5 ** (np.maximum(min(at, self.latest) - rows.at[taken], 0.0) / half_life)
         return np.bincount(rows.item[taken], weights=left, minlength=len(self.ids)).astype(np.float64)
 
 

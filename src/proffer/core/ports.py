@@ -143,6 +143,11 @@ class LiveState(Protocol):
         ...
 
     @property
+    def latest(self) -> float:
+        """When the newest event happened, epoch seconds; 0 before the first."""
+        ...
+
+    @property
     def kind(self) -> str:
         """The kind of the catalogue's items."""
         ...
@@ -182,7 +187,11 @@ class LiveState(Protocol):
         ...
 
     def decayed(self, half_life: float, at: float) -> NDArray[np.float64]:
-        """Return each item's decayed count of wanted events at epoch seconds `at` (n,), for one of `half_lives`."""
+        """Return each item's decayed count of wanted events at epoch seconds `at` (n,), for one of `half_lives`.
+
+        A time after the newest event counts as that event's: the order is the same, and nothing fades to 0 where a
+        log ended long ago.
+        """
         ...
 
     def segment_decayed(self, subject: EntityRef, at: float) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from proffer.app import Pipeline
 from proffer.core.errors import CannotTrain, Invalid
-from proffer.engine.backtest import Past
+from proffer.engine.backtest import EPOCH, Past
 from proffer.engine.fitted import unfitted
 from proffer.engine.judge import Judge, Row, collect, contenders, families
 from proffer.engine.metrics import Interval, paired
@@ -124,16 +124,10 @@ def blend_weights(seen: list[Any], sources: tuple[str, ...], seed: int) -> dict[
 
 
 def choosing_start(past: Past, until: datetime, lists: int) -> datetime | None:
-    """Return the day from which enough user-days lie before `until`, within the newer half of the earlier time."""
-    acts = [event.at for event in past.events[: past.before(until)] if past.acts(event)]
-    if not acts:
-        return None
-    middle = acts[0] + (until - acts[0]) / 2
-    days = past.user_days(middle, until)
-    start = days[max(len(days) - lists, 0)][0] if days else None
-    if start is None:
-        return None
-    return max(middle, datetime.fromtimestamp(start * 86400, tz=until.tzinfo))
+    """Return the day from which enough user-days lie before `until`, at most the newer half of all earlier ones."""
+    days = past.user_days(EPOCH, until)
+    keep = min(lists, len(days) // 2)
+    return EPOCH + timedelta(days=days[len(days) - keep][0]) if keep else None
 
 
 def judge(

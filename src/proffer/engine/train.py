@@ -8,7 +8,7 @@ import msgspec
 from proffer.app import Pipeline
 from proffer.core.errors import CannotTrain
 from proffer.core.ports import ModelVersion
-from proffer.engine.backtest import Past, fit
+from proffer.engine.backtest import EPOCH, Past, fit
 from proffer.engine.evaluate import Report, choose, judge, read
 from proffer.engine.fitted import Fitted, unfitted
 from proffer.features.replay import replay
@@ -46,11 +46,10 @@ def train(engine: "Engine", pipeline: Pipeline, progress: "Progress | None") -> 
 
 
 def reporting_start(past: Past, acts: list[datetime]) -> datetime:
-    """Return the day that leaves about the newest tenth of user-days, at least 50, to report on."""
+    """Return the day that leaves about the newest tenth of user-days, at least 50 but no more than half, to report on."""
     days = past.user_days(acts[0], acts[-1] + timedelta(seconds=1))
-    keep = min(max(len(days) // 10, 50), REPORT_LISTS)
-    start = datetime.fromtimestamp(days[max(len(days) - keep, 0)][0] * 86400, tz=acts[0].tzinfo)
-    return max(start, acts[0] + (acts[-1] - acts[0]) / 2)
+    keep = min(max(len(days) // 10, 50), REPORT_LISTS, len(days) // 2)
+    return EPOCH + timedelta(days=days[len(days) - max(keep, 1)][0])
 
 
 def save(engine: "Engine", fitted: Fitted, state: State, report: Report) -> ModelVersion:

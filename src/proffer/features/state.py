@@ -43,6 +43,7 @@ class State:
         self.subject_kind, self.kind = subject, item
         self.position = 0
         self.settings: dict[str, Any] = {}
+        self.latest = 0.0
         self.registry = Registry(schema, subject, item)
         self._types = EventTypes(schema.events)
         weights = np.array([event.weight for event in schema.events.values()], np.float64)
@@ -141,7 +142,8 @@ class State:
         return self._history.view(self.registry.subjects, len(self.ids))
 
     def decayed(self, half_life: float, at: float) -> Floats:
-        """Return each item's decayed count of wanted events (n,)."""
+        """Return each item's decayed count of wanted events (n,); a world in which nothing happens does not age."""
+        at = min(at, self.latest)
         amount = self._popularity.at(half_life)
         return self.batch(None, np.arange(len(self.ids)), at, {}).read(self._item_scope.name, amount)
 
@@ -149,7 +151,7 @@ class State:
         """Return each item's decayed count within the subject's segment (n,)."""
         if self._segment is None:
             return np.zeros(len(self.ids))
-        batch = self.batch(subject, np.arange(len(self.ids)), at, {})
+        batch = self.batch(subject, np.arange(len(self.ids)), min(at, self.latest), {})
         return batch.read(live.SEGMENT_ITEM.name, self._segment)
 
     def attributes(self, ref: EntityRef) -> Mapping[str, Any] | None:
@@ -186,7 +188,7 @@ class State:
         parts = {f"scope/{name}": held.snapshot() for name, held in self.scopes.items()}
         parts |= {"registry": self.registry.snapshot(), "history": self._history.snapshot()}
         arrays = {f"{part}/{name}": array for part, held in parts.items() for name, array in held.items()}
-        settings = msgspec.json.encode({"version": self.version, "settings": self.settings})
+        settings = msgspec.json.encode({"version": self.version, "settings": self.settings, "latest": self.latest})
         return {**arrays, "state": np.frombuffer(settings, np.uint8)}
 
     @classmethod
@@ -199,7 +201,7 @@ class State:
         declared = msgspec.json.decode(arrays["state"].tobytes())
         if declared["version"] != state.version:
             raise Corrupt("the snapshot is of another view", field="snapshot", remedy="Replay the log instead.")
-        state.position, state.settings = position, declared["settings"]
+        state.position, state.settings, state.latest = position, declared["settings"], declared["latest"]
         state.registry.restore(_below(arrays, "registry/"))
         state._history.restore(_below(arrays, "history/"), state.registry)
         for name, held in state.scopes.items():
@@ -247,6 +249,7 @@ class State:
     def _flush(self, pending: Pending) -> None:
         events = pending.columns()
         if events.at.size:
+            self.latest = max(self.latest, float(events.at.max()))
             for held in self.scopes.values():
                 held.fold(events, len(self.registry.refs))
             self._history.fold(events, self.registry)

@@ -60,7 +60,7 @@ class Covisits(ScoringRetriever):
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return the weight of all walks that end at each item (n,), NaN where none does."""
-        interactions, at = state.interactions(), query.at.timestamp()
+        interactions, at = state.interactions(), min(query.at.timestamp(), state.latest)
         found, _ = seeds(query, state, self.recent)
         popular = np.empty(0)
         if self.damping:
