@@ -6,7 +6,7 @@ from types import ModuleType
 
 import proffer
 
-HEAVY = ("duckdb", "holidays", "httpx", "numba", "plotext", "rich", "scipy", "starlette", "typer", "uvicorn")
+HEAVY = ("duckdb", "holidays", "httpx", "numba", "rich", "scipy", "starlette", "typer", "uvicorn")
 
 
 def test_names_are_sorted_and_each_is_there() -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -151,7 +152,7 @@ class App:
         if set(self.response or ()) - set(self.view.columns):
             raise CannotStart(f"the response of {self.name} names columns that its view does not have")
 
-    @property
+    @cached_property
     def schema(self) -> Schema:
         """Return the checks of this application's rows."""
         return Schema(self.events, self.entities)

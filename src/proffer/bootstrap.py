@@ -109,7 +109,7 @@ def create(home: Path, name: str, app: str, *, clock: Clock | None = None) -> Pa
     root = home / check_name(name)
     made = Workspace(name=name, app=app, created_at=(clock or SystemClock()).now())
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
         # An empty one is what a process that was killed here left behind.
         if any(not path.name.startswith(PREFIX) for path in root.iterdir()):
             raise Conflict(f"workspace {name} exists", field="name", remedy=f"Use it, or remove {root}.")

@@ -24,6 +24,8 @@ def check_id(value: Any, field: str) -> str:
     """
     if not isinstance(value, str) or not 0 < len(value) <= ID_CHARACTERS:
         raise Invalid(f"an id is a text of 1 to {ID_CHARACTERS} characters", field=field, remedy="Send a shorter text.")
+    if value.isprintable():
+        return value
     if any(character < " " or character == "\x7f" for character in value):
         raise Invalid("an id has no control characters", field=field, remedy="Remove them.")
     return check_text(value, field)

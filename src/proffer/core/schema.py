@@ -145,6 +145,8 @@ def settings_event(id: str, at: datetime, workspace: str, values: Mapping[str, A
 
 
 def _only(row: Mapping[str, Any], names: tuple[str, ...], field: str) -> None:
+    if row.keys() <= frozenset(names):
+        return
     unknown = next((name for name in row if name not in names), None)
     if unknown is not None:
         where = f"{field}.{unknown}" if field else str(unknown)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from proffer.core.checks import LATEST_AHEAD
 from proffer.core.clock import Ids
 from proffer.core.errors import Invalid
@@ -13,9 +15,18 @@ from proffer.core.schema import Schema
 
 
 def read_row(schema: Schema, row: Any, now: datetime, ids: Ids, source: str) -> Event | Reject:
-    """Return the event a row means, or the reject that keeps it as it came."""
+    """Return the event a row means, or the reject that keeps it as it came.
+
+    A row {"id", "reject": {"raw", "reason", "field", "source"}} is one that an importer could not read.
+    """
+    if isinstance(row, Mapping) and row.keys() == {"id", "reject"}:
+        try:
+            return msgspec.convert({**row["reject"], "event_id": row["id"]}, Reject)
+        except (TypeError, msgspec.ValidationError):
+            pass  # not what an importer sends: quarantined below like any other row
     try:
-        return schema.read(row, id=ids.new("e"), latest=now + LATEST_AHEAD, now=now)
+        named = isinstance(row, Mapping) and row.get("id") is not None
+        return schema.read(row, id="" if named else ids.new("e"), latest=now + LATEST_AHEAD, now=now)
     except Invalid as error:
         event_id = row.get("id") if isinstance(row, Mapping) else None
         return Reject(

@@ -46,7 +46,7 @@ def train(engine: "Engine", pipeline: Pipeline, progress: "Progress | None") -> 
 
 
 def reporting_start(past: Past, acts: list[datetime]) -> datetime:
-    """Return the day that leaves about the newest tenth of user-days, at least 50 but no more than half, to report on."""
+    """Return the day that leaves the newest tenth of user-days to report on: at least 50, no more than half."""
     days = past.user_days(acts[0], acts[-1] + timedelta(seconds=1))
     keep = min(max(len(days) // 10, 50), REPORT_LISTS, len(days) // 2)
     return EPOCH + timedelta(days=days[len(days) - max(keep, 1)][0])

@@ -25,6 +25,8 @@ from proffer.features.rows import ScopeRows
 from proffer.features.view import FeatureView
 
 _RUN = 1 << 15
+_FORMAT = 2
+"""Goes up whenever a snapshot holds other arrays, so that an older one is passed over and the log replayed."""
 _FACTS = (ENTITY_SET, ENTITY_DELETE, ENTITY_MERGE, SETTINGS_SET)
 
 
@@ -67,7 +69,7 @@ class State:
         kinds = [
             (kind.name, [(a.name, a.type, a.role) for a in kind.attributes]) for kind in self.schema.entities.values()
         ]
-        declared = f"{self.view.version} {self.layout!r} {events} {kinds} {self.subject_kind} {self.kind}"
+        declared = f"{_FORMAT} {self.view.version} {self.layout!r} {events} {kinds} {self.subject_kind} {self.kind}"
         return blake2b(declared.encode(), digest_size=8).hexdigest()
 
     def fold(self, events: Sequence[Event]) -> None:

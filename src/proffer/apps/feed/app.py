@@ -91,7 +91,10 @@ LIKE_THIS = (
         code="same_readers", column="source:covisits", above=0.5,
         en="People who read this also opened it", sv="De som läst detta har också öppnat det",
     ),
-    Template(code="like_this", column="source:content", above=0.5, en="About the same things", sv="Handlar om samma saker"),
+    Template(
+        code="like_this", column="source:content", above=0.5,
+        en="About the same things", sv="Handlar om samma saker",
+    ),
     Template(code="popular", column="source:popularity", above=0.9, en="Popular right now", sv="Populärt just nu"),
     Template(
         code="fresh", column="i_freshness", above=0.0,

@@ -1,0 +1,5 @@
+"""`python -m proffer`: the command line."""
+
+from proffer.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Tables from elsewhere (CSV, JSON lines, Parquet) become events of the log."""

@@ -1,0 +1,1 @@
+"""Nothing yet: assignment, significance and rollout come with the models that learn."""
