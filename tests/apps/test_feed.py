@@ -26,11 +26,6 @@ def test_every_reason_is_said_in_both_languages_with_the_same_figures():
             assert template.en != template.sv
 
 
-def test_the_last_reason_holds_for_every_item():
-    for pipeline in app.pipelines:
-        assert (pipeline.templates[-1].column, pipeline.templates[-1].above) == ("i_freshness", 0.0)
-
-
 @pytest.mark.parametrize("name", ["view", "like", "comment", "share", "bookmark", "follow"])
 def test_wanted(name):
     assert app.weights[name] > 0

@@ -34,7 +34,7 @@ def list_metrics(hits: NDArray[np.bool_], relevant: int) -> dict[str, float]:
     found = {f"ndcg@{k}": _ndcg(places, relevant, k) for k in (5, 10, 20)}
     found |= {f"recall@{k}": float(np.sum(places < k)) / relevant for k in (10, 20)}
     found["hitrate@10"] = float((places < 10).any())
-    found["mrr"] = 1.0 / (places[0] + 1) if len(places) else 0.0
+    found["mrr"] = 1.0 / float(places[0] + 1) if len(places) else 0.0
     precision = (np.arange(len(places)) + 1) / (places + 1)
     found["map"] = float(precision.sum()) / min(relevant, DEPTH)
     return found

@@ -28,12 +28,28 @@ class Reasons:
         self.query = query
         self.columns = [(template, _column(template, pool, fitted, state)) for template in fitted.pipeline.templates]
         self.ordinals = pool.ordinals
+        self.scores = pool.scores
+        self.fitted = fitted
 
     def of(self, row: int) -> tuple[Reason, ...]:
-        """Return up to three reasons for a row of the pool: the first declared templates that hold."""
+        """Return up to three reasons for a row of the pool: the first declared templates that hold, else its source."""
         item = self.state.attributes(EntityRef(self.state.kind, self.state.ids[self.ordinals[row]])) or {}
         held = [(template, float(column[row])) for template, column in self.columns if column[row] >= template.above]
-        return tuple(_words(template, value, item, self.query.language) for template, value in held[:MOST])
+        found = tuple(_words(template, value, item, self.query.language) for template, value in held[:MOST])
+        return found or (self._ranked(row),)
+
+    def _ranked(self, row: int) -> Reason:
+        """Say which of the sources that count likes the row best, where no template has words for it."""
+        counting = [name for name in self.fitted.sources if self.fitted.weights.get(name, not self.fitted.weights)]
+        likes = {name: float(percentiles(self.scores[:, self.fitted.sources.index(name)])[row]) for name in counting}
+        known = {name: share for name, share in likes.items() if not np.isnan(share)}
+        sv = self.query.language == "sv"
+        if not known:
+            text = "Inget talar för eller emot än" if sv else "Nothing speaks for or against it yet"
+            return Reason(code="unknown", text=text)
+        source = max(known, key=lambda name: known[name])
+        text = f"Rankad hit av {source}" if sv else f"Ranked here by {source}"
+        return Reason(code="ranked", text=text, values={"source": source})
 
 
 def _column(template: Template, pool: Pool, fitted: Fitted, state: State) -> NDArray[np.floating]:

@@ -80,11 +80,11 @@ TEMPLATES = (
     ),
     Template(code="popular", column="source:popularity", above=0.9, en="Popular right now", sv="Populärt just nu"),
     Template(code="trending", column="source:trending", above=0.95, en="On the rise", sv="På väg upp"),
-    Template(code="new", column="source:newest", above=0.8, en="New", sv="Nytt"),
     Template(
-        code="fresh", column="i_freshness", above=0.0,
-        en="Among the latest posts", sv="Bland de senaste inläggen",
+        code="fresh", column="i_freshness", above=0.5,
+        en="Published within the last day", sv="Publicerat det senaste dygnet",
     ),
+    Template(code="new", column="source:newest", above=0.8, en="Newer than most", sv="Nyare än de flesta"),
 )  # fmt: skip
 LIKE_THIS = (
     Template(
@@ -96,10 +96,6 @@ LIKE_THIS = (
         en="About the same things", sv="Handlar om samma saker",
     ),
     Template(code="popular", column="source:popularity", above=0.9, en="Popular right now", sv="Populärt just nu"),
-    Template(
-        code="fresh", column="i_freshness", above=0.0,
-        en="Among the latest posts", sv="Bland de senaste inläggen",
-    ),
 )  # fmt: skip
 PERSONAL = LinearHeuristic(
     {
