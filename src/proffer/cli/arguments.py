@@ -1,7 +1,7 @@
 """Texts of the command line become values."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import msgspec
 
 from proffer.core.checks import check_time
 from proffer.core.errors import Invalid, Malformed, NotFound
+from proffer.engine.engine import Engine
 
 
 def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
@@ -50,6 +51,20 @@ def moment(text: str, flag: str) -> datetime:
     except Invalid as error:
         remedy = "Give a date like 2016-09-01, or a time like 2016-09-01T12:00:00Z."
         raise Invalid(error.message, field=flag, remedy=remedy) from None
+
+
+DECIDED_AT = "The time to decide at [default: now; the last event's, where that is more than a day ago]."
+
+
+def decided_at(text: str | None, engine: Engine) -> datetime:
+    """Return the time asked for, else now; but where nothing has happened for a day, the time of the last event.
+
+    A log imported from the past is answered as of its end: nothing in it would be fresh or recent today.
+    """
+    if text:
+        return moment(text, "--at")
+    now, last = engine.clock.now(), datetime.fromtimestamp(engine.state.latest, UTC)
+    return last if engine.state.latest and now - last > timedelta(days=1) else now
 
 
 def json_object(text: str, flag: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def recommend(
     language: Annotated[str, typer.Option(help="Language of the reasons: en or sv.")] = "en",
     pipeline: Annotated[str | None, typer.Option(help="Pipeline [default: the application's first].")] = None,
     context: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="What is known of the moment.")] = [],  # noqa: B006
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="The time to decide at [default: now].")] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help=arguments.DECIDED_AT)] = None,
     explain: Annotated[str | None, typer.Option(metavar="ITEM", help="Say why this item is shown or not.")] = None,
     json: Json = False,
     home: Home = None,
@@ -41,7 +41,7 @@ def recommend(
         query = Query(
             id=engine.ids.new("q"), pipeline=engine.app.pipeline(pipeline or engine.app.pipelines[0].name).name,
             subject=EntityRef(engine.app.subject, check_id(subject, "SUBJECT")),
-            at=arguments.moment(at, "--at") if at else engine.clock.now(), n=n,
+            at=arguments.decided_at(at, engine), n=n,
             context=arguments.pairs(context, "--context"), diversity=lambda_, language=language,
         )  # fmt: skip
         if explain is not None:

@@ -27,7 +27,7 @@ def batch_recommend(
     users: Annotated[
         Path | None, typer.Option(help="Ids, one a line, or a CSV with a column `user`; all known users without.")
     ] = None,
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="The time to decide at [default: now].")] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help=arguments.DECIDED_AT)] = None,
     pipeline: Annotated[str | None, typer.Option(help="Pipeline [default: the application's first].")] = None,
     json: Json = False,
     home: Home = None,
@@ -39,7 +39,7 @@ def batch_recommend(
         raise Invalid(f"no folder {out.parent}", field="--out", remedy="Make it first.")
     with reading(home, name) as engine, progress(not json) as tell:
         subjects = _listed(users) if users else sorted(engine.state.listing(engine.app.subject))
-        moment = arguments.moment(at, "--at") if at else engine.clock.now()
+        moment = arguments.decided_at(at, engine)
         rows = _counted(recommend_all(engine, subjects, n=n, at=moment, pipeline=pipeline), len(subjects), tell)
         written = write_rows(out, (row for slate in rows for row in slate))
         result = {
@@ -49,7 +49,8 @@ def batch_recommend(
             "at": moment,
             "model": _model(engine, pipeline),
         }
-    show_json(result) if json else show(f"{written:,} rows for {len(subjects):,} users in {out}, by {result['model']}.")
+    told = f"{written:,} rows for {len(subjects):,} users in {out}, by {result['model']}, as of {moment:%Y-%m-%d %H:%M}."
+    show_json(result) if json else show(told)
 
 
 def write_rows(out: Path, rows: Iterable[Recommended]) -> int:

@@ -79,7 +79,7 @@ class Scope:
 def _mixed(left: Ints, right: Ints) -> Ints:
     if left.size != right.size:
         n = max(left.size, right.size) if min(left.size, right.size) else 0
-        left, right = (np.resize(side, n) for side in (left, right))
+        left, right = (np.ascontiguousarray(np.broadcast_to(side[:n], n)) for side in (left, right))
     return mix(left, right)
 
 

@@ -78,13 +78,14 @@ class History:
         """Return the numbers of the targets whose last event of the two types, in order of the log, is `on`."""
         wanted = {self._types.codes[name]: name == on for name in (on, off) if name in self._types.codes}
         edges, rows = self._by_actor.rows(actor), self._by_subject.rows(subject)
+        edges = edges[np.isin(self._edge_type.view[edges], [*wanted])]
+        rows = rows[np.isin(self._type.view[rows], [*wanted])]
         targets = np.concatenate((self._edge_target.view[edges], registry.item_numbers.view[self._item.view[rows]]))
         types = np.concatenate((self._edge_type.view[edges], self._type.view[rows]))
         newest = np.argsort(-np.concatenate((self._edge_place.view[edges], rows)), kind="stable")
         last: dict[int, bool] = {}
         for target, code in zip(targets[newest].tolist(), types[newest].tolist(), strict=True):
-            if code in wanted:
-                last.setdefault(target, wanted[code])
+            last.setdefault(target, wanted[code])
         return {target for target, state in last.items() if state}
 
     def merge_subjects(self, into: tuple[int, int], other: tuple[int, int]) -> None:

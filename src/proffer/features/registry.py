@@ -46,7 +46,7 @@ class Registry:
 
     def add(self, ref: EntityRef, at: float) -> int:
         """Return a number for an entity that is mentioned for the first time."""
-        number = self.numbers[ref] = len(self.refs)
+        number = len(self.refs)
         self.refs.append(ref)
         self.rows.append(UNKNOWN)
         subject = item = -1
@@ -60,6 +60,7 @@ class Registry:
             self.deleted.append(False)
             self.revised.append(0)
         self._number(at, stable_key(ref.kind, ref.id), subject, item)
+        self.numbers[ref] = number  # last, so that who looks it up meanwhile finds it whole or not at all
         return number
 
     def set(self, number: int, values: Mapping[str, Any], sequence: int) -> None:

@@ -46,6 +46,8 @@ class State:
         self.position = 0
         self.settings: dict[str, Any] = {}
         self.latest = 0.0
+        self._faded_at, self._faded = (0, 0.0), dict[float, Floats]()
+        self._indexed, self._index = (0, 0), np.empty(0, np.int64)
         self.registry = Registry(schema, subject, item)
         self._types = EventTypes(schema.events)
         weights = np.array([event.weight for event in schema.events.values()], np.float64)
@@ -146,8 +148,23 @@ class State:
     def decayed(self, half_life: float, at: float) -> Floats:
         """Return each item's decayed count of wanted events (n,); a world in which nothing happens does not age."""
         at = min(at, self.latest)
-        amount = self._popularity.at(half_life)
-        return self.batch(None, np.arange(len(self.ids)), at, {}).read(self._item_scope.name, amount)
+        if self._faded_at != (self.position, at):
+            self._faded_at, self._faded = (self.position, at), {}
+        if half_life not in self._faded:
+            amount = self._popularity.at(half_life)
+            start = self.layout.starts[self._item_scope.name, self._popularity]
+            table = self.scopes[self._item_scope.name].table
+            self._faded[half_life] = amount.read(table.rows, start, self._item_index(), at)
+            self._faded[half_life].flags.writeable = False
+        return self._faded[half_life]
+
+    def _item_index(self) -> Ints:
+        """Return the row of each item in the items' scope, -1 for none; looked up anew only when either has grown."""
+        table = self.scopes[self._item_scope.name].table
+        if self._indexed != (len(self.ids), len(table)):
+            self._indexed = (len(self.ids), len(table))
+            self._index = table.find(self.registry.keys.view[self.registry.item_numbers.view])
+        return self._index
 
     def segment_decayed(self, subject: EntityRef, at: float) -> Floats:
         """Return each item's decayed count within the subject's segment (n,)."""
