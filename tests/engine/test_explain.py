@@ -85,7 +85,7 @@ def test_shown(engine):
     assert (found.shown, found.rank, found.placed.id) == (True, 2, "e")
     assert all(step.passed for step in found.steps)
     assert [step.step for step in found.steps][-3:] == ["proposed", "scored", "placed"]
-    assert found.columns["i_freshness"] == pytest.approx(engine.features(None, "e")["i_freshness"])
+    assert found.columns["i_freshness"] == pytest.approx(engine.reader.features(None, "e")["i_freshness"])
 
 
 def test_a_pinned_item_is_shown_though_seen(engine):

@@ -56,7 +56,7 @@ def test_untrained_the_ladder_answers_and_says_why():
     assert (decision.model, decision.fallback) == ("personal", "no model has been trained yet")
     assert len(decision.slate) == 6
     assert engine.fitted["home"].version == UNTRAINED
-    assert engine.health().parts["models"].status == "degraded"
+    assert engine.reader.health().parts["models"].status == "degraded"
 
 
 def test_a_champion_answers():
@@ -64,7 +64,7 @@ def test_a_champion_answers():
     version = champion(engine, {"newest": 0.7, "popularity": 0.3})
     decision = engine.recommend(asks("u5"))
     assert (decision.model, decision.fallback) == (version, None)
-    assert engine.health().parts["models"].status == "ok"
+    assert engine.reader.health().parts["models"].status == "ok"
 
 
 def test_a_broken_retriever_hands_over_to_the_next_rung():

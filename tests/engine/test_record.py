@@ -118,8 +118,9 @@ def test_events_of_another_writer_are_caught_up():
     one, other = new_engine(stores=stores), new_engine(stores=stores)
     few_posts(one)
     assert shown(other) == []
-    assert other.health().parts["state"].figures["behind"] == 6
-    assert other.catch_up() == 6
+    assert other.reader.health().parts["state"].figures["behind"] == 6
+    other._catch_up()
+    assert other.state.position == 6
     assert len(shown(other)) == 6
 
 
@@ -153,8 +154,8 @@ def test_threads_record_and_ask_at_once():
     def steer():
         for step in range(20):
             engine.configure({"diversity": {"home": step / 20}})
-            engine.refresh("home")
-            engine.snapshot()
+            engine._refresh("home")
+            engine._snapshot()
 
     writers = [threading.Thread(target=run, args=(lambda n=n: record(n),)) for n in range(3)]
     readers = [threading.Thread(target=run, args=(lambda n=n: ask(n),)) for n in range(3)]
@@ -199,7 +200,7 @@ def test_a_state_that_was_replayed_without_a_snapshot_leaves_one():
     engine = new_engine(stores=stores)
     engine.close()
     assert stores.snapshots.positions(engine.state.version) == [50]
-    engine.snapshot()
+    engine._snapshot()
     assert stores.snapshots.positions(engine.state.version) == [50]
 
 
@@ -231,7 +232,7 @@ def test_a_damaged_snapshot_is_passed_over(tmp_path):
 def test_health_tells_each_part_and_one_that_fails_does_not_hide_the_others():
     engine = new_engine()
     few_posts(engine)
-    found = engine.health()
+    found = engine.reader.health()
     assert {*found.parts} == {"log", "state", "models", "decisions"}
     assert found.parts["log"].figures["last"] == 6
 
@@ -239,6 +240,6 @@ def test_health_tells_each_part_and_one_that_fails_does_not_hide_the_others():
         raise Corrupt("the log is gone")
 
     engine.stores.log.counts = broken
-    found = engine.health()
+    found = engine.reader.health()
     assert (found.status, found.parts["log"].status, found.parts["state"].status) == ("down", "down", "ok")
     assert "the log is gone" in found.parts["log"].text

@@ -47,7 +47,7 @@ def test_an_engine_that_folded_bit_by_bit_decides_like_one_that_replayed_at_once
     live = new_engine(stores=stores)
     for start in range(0, len(toy().events), 1000):
         stores.log.append(toy().events[start : start + 1000])
-        live.catch_up()
+        live._catch_up()
         live.recommend(asks("u5"))
     champion(live, {"content": 0.4, "covisits": 0.3, "personal": 0.3})
     late = new_engine(stores=stores)
@@ -62,10 +62,10 @@ def test_a_decision_is_made_again_after_much_has_happened():
     at = START + 7 * DAY
     decision = engine.recommend(asks("u5", 10, at=at))
     live = decision_matrix(engine.state, decision)
-    engine.snapshot()
+    engine._snapshot()
     stores.log.append(toy().events[HALF:])
-    engine.catch_up()
-    engine.snapshot()
+    engine._catch_up()
+    engine._snapshot()
     for snapshots in (None, stores.snapshots):
         again = matrix_at(decision, stores.log, app.view, app.schema, **KINDS, snapshots=snapshots)
         assert again.tobytes() == live.tobytes()
@@ -83,7 +83,7 @@ def test_the_slate_follows_from_the_log_at_its_position():
     held = engine.settings
     engine.configure({"rules": {"home": []}})
     stores.log.append(toy().events[HALF:])
-    engine.catch_up()
+    engine._catch_up()
     then = replay(stores.log, app.view, app.schema, **KINDS, until=decision.as_of)
     settings_then = app.settings(then.settings)
     assert settings_then == held
@@ -125,9 +125,9 @@ def test_any_decision_can_be_made_again(before, after, user, n):
     engine = new_engine(before)
     decision = engine.recommend(asks(user, n))
     live = decision_matrix(engine.state, decision)
-    engine.snapshot()
+    engine._snapshot()
     engine.stores.log.append(after)
-    engine.catch_up()
+    engine._catch_up()
     again = matrix_at(decision, engine.stores.log, app.view, app.schema, **KINDS, snapshots=engine.stores.snapshots)
     assert again.tobytes() == live.tobytes()
     fresh = new_engine(before)
@@ -144,12 +144,12 @@ def test_a_restart_from_a_snapshot_decides_like_a_full_replay():
     stores = memory_stores()
     engine = new_engine(toy().events[:HALF], stores=stores)
     champion(engine, {"newest": 0.5, "content": 0.5})
-    engine.snapshot()
+    engine._snapshot()
     stores.log.append(toy().events[HALF:])
     resumed = new_engine(stores=stores)
     whole = Engine(app, "feed", memory_stores(), clock=FixedClock(NOW), ids=resumed.ids, deadline_ms=60_000)
     whole.stores.log.append(toy().events)
-    whole.catch_up()
+    whole._catch_up()
     champion_of(whole, resumed)
     assert resumed.state.position == whole.state.position == len(toy().events)
     for user in ("u2", "u9", "nobody"):
@@ -166,10 +166,10 @@ def test_decisions_are_logged_whole_and_found_again():
     accepted(engine, *(post(f"p{n}", title=f"t{n}") for n in range(4)), did("u1", "view", "p1"))
     made = [engine.recommend(asks(user, 2, context={"place": "top"})) for user in ("u1", "u2")]
     for decision in made:
-        assert engine.decision(decision.id) == decision
+        assert engine.reader.decision(decision.id) == decision
         assert decision.as_of == engine.state.position == 5
         assert decision.schema == app.view.version
     assert set(made[0].considered.ids) == {"p0", "p2", "p3"}
     assert np.all(np.diff(made[0].considered.scores) <= 0)
     with pytest.raises(NotFound):
-        engine.decision("d_nope")
+        engine.reader.decision("d_nope")

@@ -53,7 +53,7 @@ def trained(tmp_path_factory):
     clock = FixedClock(NOW)
     engine = Engine(app, "feed", sqlite_stores(root), clock=clock, ids=CountingIds(), deadline_ms=60_000)
     engine.stores.log.append(EVENTS)
-    engine.catch_up()
+    engine._catch_up()
     told = []
     version = engine.train(progress=lambda *step: told.append(step))
     decision = engine.recommend(asks("u5", 20))
@@ -110,7 +110,7 @@ def test_a_damaged_model_is_not_served_and_the_ladder_says_so(trained, tmp_path)
         decision = engine.recommend(asks("u5"))
         assert decision.model == "personal"
         assert f"model {version.id} cannot be loaded" in decision.fallback
-        assert engine.health().parts["models"].status == "degraded"
+        assert engine.reader.health().parts["models"].status == "degraded"
     finally:
         engine.close()
 
@@ -118,7 +118,7 @@ def test_a_damaged_model_is_not_served_and_the_ladder_says_so(trained, tmp_path)
 def test_who_only_reads_saves_and_who_writes_adopts(tmp_path):
     writer = opened(tmp_path / "feed")
     writer.stores.log.append(EVENTS)
-    writer.catch_up()
+    writer._catch_up()
     reader = opened(tmp_path / "feed", writable=False)
     try:
         version = reader.train()
@@ -127,7 +127,7 @@ def test_who_only_reads_saves_and_who_writes_adopts(tmp_path):
         assert writer.release(version.id, 0) == 1
         assert writer.recommend(asks("u5")).model == version.id
         assert reader.fitted["home"].version == "untrained"
-        reader.refresh("home")
+        reader._refresh("home")
         slates = [serve.recommend(engine, asks("u5", 5), time.perf_counter()).slate for engine in (reader, writer)]
         assert slates[0] == slates[1] != ()
     finally:

@@ -107,7 +107,7 @@ def test_what_a_visitor_read_shapes_the_slate_of_the_user_he_is():
     before = shown(engine, "known", 3)
     accepted(engine, merge("known", "visitor"))
     after = shown(engine, "known", 3)
-    assert {engine.entity("post", name)["category"] for name in after} == {"music"}
+    assert {engine.reader.entity("post", name)["category"] for name in after} == {"music"}
     assert before != after
 
 
@@ -125,8 +125,8 @@ def test_similar_items_are_about_the_same_and_never_the_item_itself():
     ids = shown(engine, "u5", 5, pipeline="similar", context={"item": "p230"})
     assert len(ids) == 5
     assert "p230" not in ids
-    wanted = engine.entity("post", "p230")["category"]
-    assert sum(engine.entity("post", name)["category"] == wanted for name in ids) >= 4
+    wanted = engine.reader.entity("post", "p230")["category"]
+    assert sum(engine.reader.entity("post", name)["category"] == wanted for name in ids) >= 4
 
 
 def test_similar_items_show_also_what_was_read():

@@ -101,7 +101,7 @@ def test_fields_over_several_lines_are_one_row(desk: Desk) -> None:
     report = desk.bring('id,title\np1,"two\nlines"\np2,one\n', entities="post")
     assert four(report) == (2, 0, 0, 0)
     assert report.notes == {"rows over several lines": 1}
-    assert desk.engine.entity("post", "p1")["title"] == "two\nlines"
+    assert desk.engine.reader.entity("post", "p1")["title"] == "two\nlines"
 
 
 def test_a_nul_costs_its_row(desk: Desk) -> None:

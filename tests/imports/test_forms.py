@@ -75,7 +75,7 @@ def test_parquet(desk: Desk) -> None:
 def test_parquet_times_with_zone_and_lists(desk: Desk) -> None:
     select = "SELECT 'p1' AS id, 'A' AS title, ['x', 'y'] AS tags, TIMESTAMPTZ '2016-03-14 13:54:36+00' AS published_at"
     assert four(desk.bring(parquet(desk.folder / "posts.parquet", select), entities="post")) == (1, 0, 0, 0)
-    assert desk.engine.entity("post", "p1") == {
+    assert desk.engine.reader.entity("post", "p1") == {
         "title": "A", "tags": ["x", "y"], "published_at": "2016-03-14T13:54:36+00:00",
     }  # fmt: skip
 

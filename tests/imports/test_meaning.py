@@ -124,8 +124,8 @@ def test_entities_with_lists(desk: Desk) -> None:
     text = "movieId,title,genres\n1,Toy Story,Adventure|Comedy\n2,,\n"
     report = desk.bring(text, entities="post", attributes={"tags": "genres:|"})
     assert four(report) == (2, 0, 0, 0)
-    assert desk.engine.entity("post", "1") == {"title": "Toy Story", "tags": ["Adventure", "Comedy"]}
-    assert desk.engine.entity("post", "2") == {}
+    assert desk.engine.reader.entity("post", "1") == {"title": "Toy Story", "tags": ["Adventure", "Comedy"]}
+    assert desk.engine.reader.entity("post", "2") == {}
 
 
 def test_entities_that_did_not_change_are_duplicates_and_a_change_back_is_not(desk: Desk) -> None:
@@ -136,7 +136,7 @@ def test_entities_that_did_not_change_are_duplicates_and_a_change_back_is_not(de
     assert four(desk.bring(row("A"), entities="post")) == (0, 1, 0, 0)
     desk.engine.clock.move(60)  # type: ignore[attr-defined]
     assert four(desk.bring(row("B"), entities="post")) == (1, 0, 0, 0)
-    assert desk.engine.entity("post", "1")["title"] == "B"
+    assert desk.engine.reader.entity("post", "1")["title"] == "B"
 
 
 def test_ids_of_rows(desk: Desk) -> None:
@@ -161,7 +161,7 @@ def test_rows_out_of_order_enter_the_log_by_time(desk: Desk) -> None:
 def test_missing_texts(desk: Desk) -> None:
     text = "id,title\n1,Select\n2,Good\n"
     desk.bring(text, entities="post", missing=["Select"])
-    assert desk.engine.entity("post", "1") == {}
+    assert desk.engine.reader.entity("post", "1") == {}
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_leads_are_all_there_with_the_wrapped_rows_repaired(desk: Desk, data: Pa
     assert report.notes == {"repaired rows": len(wrapped)}
     assert len(wrapped) > 200
     inner = next(csv.reader(wrapped[0]))
-    assert desk.engine.entity("user", inner[0])["country"] == inner[11]
+    assert desk.engine.reader.entity("user", inner[0])["country"] == inner[11]
     found = {column.name: "; ".join(column.suspicious) for column in report.columns}
     assert "'Select'" in found["Specialization"]
     assert found["Magazine"] == "constant: No"
@@ -56,7 +56,7 @@ def test_ratings_movies_and_tags(desk: Desk, data: Path) -> None:
         folder / "movies.csv.gz", entities="post", at="1995-01-01T00:00:00Z", attributes={"tags": "genres:|"}
     )
     assert four(movies) == (9_125, 0, 0, 0)
-    assert desk.engine.entity("post", "1") == {
+    assert desk.engine.reader.entity("post", "1") == {
         "title": "Toy Story (1995)", "tags": ["Adventure", "Animation", "Children", "Comedy", "Fantasy"],
     }  # fmt: skip
     ratings = desk.bring(folder / "ratings.csv.gz")

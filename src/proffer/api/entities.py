@@ -20,12 +20,12 @@ def put(call: Call) -> dict[str, Any]:
     fields = {**{attribute.name: None for attribute in declared}, "extra": None, **values}
     row = {"type": ENTITY_SET, "actor": ref._asdict(), "fields": fields}
     record_one(call.engine, row, call.key)
-    return call.engine.entity(*ref)
+    return call.engine.reader.entity(*ref)
 
 
 def get(call: Call) -> dict[str, Any]:
     """Return an entity's attributes."""
-    return call.engine.entity(call.path["kind"], call.path["id"])
+    return call.engine.reader.entity(call.path["kind"], call.path["id"])
 
 
 def delete(call: Call) -> Answer:

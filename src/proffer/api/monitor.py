@@ -25,7 +25,7 @@ def ready(call: Call) -> Answer:
 
 def health(call: Call) -> dict[str, Health]:
     """Return each part of the token's workspace with the freshness of what it works on."""
-    return {name: engine.health() for name, engine in call.engines.items()}
+    return {name: engine.reader.health() for name, engine in call.engines.items()}
 
 
 def metrics(call: Call) -> Answer:

@@ -79,12 +79,12 @@ def features_of_one(call: Call) -> answers.Features:
         remedy = f"Use {app.subject}, {app.item} or interaction."
         raise NotFound(f"no features of the kind {kind[:40]!r}", field="kind", remedy=remedy)
     pair = (named if kind == app.subject else None, named if kind == app.item else None)
-    return _features(call, call.engine.features(*pair))
+    return _features(call, call.engine.reader.features(*pair))
 
 
 def features_of_pair(call: Call) -> answers.Features:
     """Return the feature columns of a subject with an item."""
-    return _features(call, call.engine.features(call.path["subject"], call.path["item"]))
+    return _features(call, call.engine.reader.features(call.path["subject"], call.path["item"]))
 
 
 def _features(call: Call, found: Mapping[str, float | None]) -> answers.Features:
@@ -93,7 +93,7 @@ def _features(call: Call, found: Mapping[str, float | None]) -> answers.Features
 
 def decision(call: Call) -> answers.LoggedDecision:
     """Return a logged decision."""
-    return answers.LoggedDecision.of(call.engine.decision(call.path["id"]))
+    return answers.LoggedDecision.of(call.engine.reader.decision(call.path["id"]))
 
 
 def decisions(call: Call) -> answers.Decisions:

@@ -66,7 +66,7 @@ def features(
     if user is None and item is None:
         raise Invalid("nothing to show", field="--user", remedy="Give --user, --item, or both.")
     with reading(home, name) as engine:
-        found = engine.features(user and check_id(user, "--user"), item and check_id(item, "--item"))
+        found = engine.reader.features(user and check_id(user, "--user"), item and check_id(item, "--item"))
         if json:
             show_json(found)
             return

@@ -49,8 +49,8 @@ def batch_recommend(
             "at": moment,
             "model": _model(engine, pipeline),
         }
-    told = f"{written:,} rows for {len(subjects):,} users in {out}, by {result['model']}, as of {moment:%Y-%m-%d %H:%M}."
-    show_json(result) if json else show(told)
+    told = f"{written:,} rows for {len(subjects):,} users in {out}, by {result['model']}, as of {moment:%Y-%m-%d %H:%M}"
+    show_json(result) if json else show(f"{told}.")
 
 
 def write_rows(out: Path, rows: Iterable[Recommended]) -> int:

@@ -36,7 +36,7 @@ def init(
 def status(name: Name, json: Json = False, home: Home = None) -> None:
     """Show how a workspace is: its parts, its counts, what serves, and whether a server runs."""
     with reading(home, name) as engine:
-        health, counts = engine.health(), engine.stores.log.counts()
+        health, counts = engine.reader.health(), engine.stores.log.counts()
         server = bootstrap.running(home_of(home), name)
         champions = {}
         for pipeline in engine.app.pipelines:

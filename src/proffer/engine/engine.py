@@ -10,8 +10,7 @@ from typing import Any
 from proffer.app import App, Settings
 from proffer.core.clock import Clock, Ids
 from proffer.core.decisions import Decision
-from proffer.core.entities import EntityRef
-from proffer.core.errors import Invalid, NotFound, ProfferError
+from proffer.core.errors import Invalid, ProfferError
 from proffer.core.events import Counts, Receipt
 from proffer.core.ports import ModelVersion, Stores
 from proffer.core.queries import Query
@@ -19,7 +18,9 @@ from proffer.core.schema import settings_event
 from proffer.engine import explain, health, ingest, predict, serve, train
 from proffer.engine.evaluate import Report, evaluate
 from proffer.engine.fitted import Fitted, load_fitted
+from proffer.engine.reader import Reader
 from proffer.features.replay import replay
+from proffer.features.state import State
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done, how many there are (0: unknown)."""
@@ -43,14 +44,13 @@ class Engine:
         self.lock = threading.RLock()
         self.started = time.monotonic()
         self.counters = health.Counters()
-        self.state = replay(
-            stores.log, app.view, app.schema, subject=app.subject, item=app.item, snapshots=stores.snapshots
-        )
+        self.state = self._replayed()
+        self.reader = Reader(self)
         self.snapshot_at = max(stores.snapshots.positions(self.state.version), default=0)
         self._settings: tuple[Mapping[str, Any], Settings] | None = None
         self.fitted: dict[str, Fitted] = {}
         for pipeline in app.pipelines:
-            self.refresh(pipeline.name)
+            self._refresh(pipeline.name)
 
     def record(self, rows: Sequence[Any], *, source: str = "api", repairs: int | None = None) -> list[Receipt]:
         """Validate rows of JSON, append them durably and fold them; a receipt for each, in order.
@@ -62,7 +62,7 @@ class Engine:
         read = [ingest.read_row(self.app.schema, row, now, self.ids, source) for row in rows]
         receipts = self.stores.log.append(read, repairs=repairs)
         self.counters.recorded(Counts.of(receipts))
-        self.catch_up()
+        self._catch_up()
         return receipts
 
     def configure(self, values: Mapping[str, Any]) -> Settings:
@@ -70,7 +70,7 @@ class Engine:
         self.app.settings({**self.state.settings, **values})
         event = settings_event(self.ids.new("e"), self.clock.now(), self.workspace, values)
         self.stores.log.append([event])
-        self.catch_up()
+        self._catch_up()
         return self.settings
 
     @property
@@ -93,10 +93,6 @@ class Engine:
         """Return for each (subject id, item id) how likely the item is answered when shown, with an interval."""
         return predict.predict(self, pairs)
 
-    def features(self, subject: str | None, item: str | None) -> dict[str, float | None]:
-        """Return the feature columns of a subject, an item, or a pair by name, None for unknown. Raises NotFound."""
-        return predict.features(self, subject, item)
-
     def explain(self, query: Query, item: str) -> explain.Explanation:
         """Say where the item stands for this query, or each reason why it was not shown."""
         return explain.explain(self, query, item)
@@ -118,7 +114,7 @@ class Engine:
         """Let a saved version serve its pipeline; return the new revision. Raises NotFound, Corrupt or Conflict."""
         adopted = self.stores.registry.adopt(version)
         revision = self.stores.registry.promote(version, expected_revision=expected_revision)
-        self.refresh(adopted.pipeline)
+        self._refresh(adopted.pipeline)
         return revision
 
     def evaluate(
@@ -129,22 +125,29 @@ class Engine:
         chosen = self.app.pipeline(pipeline) if pipeline else self.app.pipelines[0]
         return evaluate(self, chosen, since, until, lists=lists, seed=seed, progress=progress)
 
-    def refresh(self, pipeline: str) -> None:
+    def _refresh(self, pipeline: str) -> None:
         """Load the pipeline's champion from the registry and serve it from now on."""
         self.fitted[pipeline] = load_fitted(self.app.pipeline(pipeline), self.stores.registry, self.app.view.version)
 
-    def catch_up(self) -> int:
-        """Fold what the log holds beyond the state; return the position reached."""
+    def _catch_up(self) -> None:
+        """Fold what the log holds beyond the state; a fold that fails half way is undone by a replay."""
         with self.lock:
             if self.stores.log.last() > self.state.position:
-                for events in self.stores.log.scan(since=self.state.position):
-                    self.state.fold(events)
+                try:
+                    for events in self.stores.log.scan(since=self.state.position):
+                        self.state.fold(events)
+                except Exception:
+                    logger.exception("a fold failed after event %s: replaying", self.state.position)
+                    self.state = self._replayed()
             position = self.state.position
         if position - self.snapshot_at >= SNAPSHOT_EVERY:
-            self.snapshot()
-        return position
+            self._snapshot()
 
-    def snapshot(self) -> None:
+    def _replayed(self) -> State:
+        app, stores = self.app, self.stores
+        return replay(stores.log, app.view, app.schema, subject=app.subject, item=app.item, snapshots=stores.snapshots)
+
+    def _snapshot(self) -> None:
         """Write the folded state, so that the next start replays only what comes after.
 
         A disk that refuses is logged, no more: the log has everything.
@@ -159,29 +162,9 @@ class Engine:
         except ProfferError as error:
             logger.warning("no snapshot at %s: %s", position, error)
 
-    def decision(self, id: str) -> Decision:
-        """Return a logged decision. Raises NotFound."""
-        found = self.stores.decisions.get(id)
-        if found is None:
-            raise NotFound("no such decision in this workspace", field="id", remedy="Take the id from a slate.")
-        return found
-
-    def entity(self, kind: str, id: str) -> dict[str, Any]:
-        """Return what is known of an entity. Raises NotFound."""
-        if kind not in self.app.schema.entities:
-            raise Invalid("unknown kind", field="kind", remedy=f"Use one of {', '.join(self.app.schema.entities)}.")
-        found = self.state.attributes(EntityRef(kind, id))
-        if found is None:
-            raise NotFound(f"no {kind} of that id", field="id", remedy="Set it with PUT first.")
-        return dict(found)
-
-    def health(self) -> health.Health:
-        """Return how each part is, with the freshness of what it works on."""
-        return health.health(self)
-
     def close(self) -> None:
         """Snapshot, flush the decisions and let go of the stores."""
-        self.snapshot()
+        self._snapshot()
         self.stores.decisions.flush()
         self.stores.log.close()
 

@@ -1,16 +1,14 @@
 """How likely an item is answered when shown, and the feature columns of subjects, items and pairs."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from proffer.core.entities import EntityRef
-from proffer.core.errors import Invalid, NotFound
+from proffer.core.errors import Invalid
 from proffer.core.estimates import Estimate
-from proffer.features.base import Feature
-from proffer.features.view import FeatureView
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
@@ -74,38 +72,3 @@ def _estimate(engine: "Engine", row: np.ndarray, columns: Sequence[str]) -> tupl
     a, b = mean * strength, (1 - mean) * strength
     low, high = (float(betaincinv(a, b, quantile)) for quantile in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return Estimate(value=mean, low=low, high=high, level=LEVEL, model="backed-off rate"), None
-
-
-def features(engine: "Engine", subject: str | None, item: str | None) -> dict[str, float | None]:
-    """Return the columns that speak of what is given: a subject, an item, or both."""
-    view = engine.app.view
-    with engine.lock:
-        ordinals = engine.state.ordinals([item]) if item is not None else np.array([-1])
-        if item is not None and ordinals[0] < 0:
-            raise NotFound(
-                f"no {engine.app.item} of that id", field="item", remedy="Send an event about it, or PUT it."
-            )
-        ref = EntityRef(engine.app.subject, subject) if subject is not None else None
-        if ref is not None and engine.state.subject_ordinal(ref) < 0 and engine.state.attributes(ref) is None:
-            raise NotFound(
-                f"no {engine.app.subject} of that id", field="subject", remedy="Send an event by it, or PUT it."
-            )
-        row = view.matrix(engine.state.batch(ref, ordinals, engine.clock.now().timestamp(), {}))[0]
-    wanted = {"subject"} if item is None else {"item"} if subject is None else {"subject", "item", "pair"}
-    told = [about(view, feature) in wanted for feature in view.features for _ in feature.columns]
-    return {
-        name: None if np.isnan(value) else float(value)
-        for name, value, shown in zip(view.columns, row, told, strict=True)
-        if shown
-    }
-
-
-def about(view: FeatureView, feature: Feature) -> Literal["subject", "item", "pair", "query"]:
-    """Return what a feature speaks of: the subject, the item, both together, or the query and its list."""
-    if any(column.stage != "state" for column in feature.columns):
-        return "query"
-    parts = {part for scope, state in feature.states for part in (*view.layout.scopes[scope].parts, *state.parts)}
-    sides = {part.split(".")[0] for part in parts} - {"all"}
-    if sides == {"actor"} and not feature.reads:
-        return "subject"
-    return "item" if sides <= {"target"} and (sides or feature.reads) else "pair"

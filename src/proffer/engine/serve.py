@@ -130,7 +130,7 @@ def earlier_pages(engine: "Engine", query: Query) -> tuple[str, ...]:
     shown: list[str] = []
     after = query.after
     while after is not None:
-        page = engine.decision(after)
+        page = engine.reader.decision(after)
         if (page.query.subject, page.query.pipeline) != (query.subject, query.pipeline):
             raise Invalid("the page before belongs to another subject or pipeline", field="after", remedy="Start anew.")
         shown += [placed.id for placed in page.slate]

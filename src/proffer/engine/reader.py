@@ -1,0 +1,77 @@
+"""What an engine knows, to look at: decisions, entities, features."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from proffer.core.decisions import Decision
+from proffer.core.entities import EntityRef
+from proffer.core.errors import Invalid, NotFound
+from proffer.engine.health import Health, health
+from proffer.features.base import Feature
+from proffer.features.view import FeatureView
+
+if TYPE_CHECKING:
+    from proffer.engine.engine import Engine
+
+
+class Reader:
+    """Reads one workspace and changes nothing."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+
+    def decision(self, id: str) -> Decision:
+        """Return a logged decision. Raises NotFound."""
+        found = self._engine.stores.decisions.get(id)
+        if found is None:
+            raise NotFound("no such decision in this workspace", field="id", remedy="Take the id from a slate.")
+        return found
+
+    def entity(self, kind: str, id: str) -> dict[str, Any]:
+        """Return what is known of an entity. Raises NotFound."""
+        kinds = self._engine.app.schema.entities
+        if kind not in kinds:
+            raise Invalid("unknown kind", field="kind", remedy=f"Use one of {', '.join(kinds)}.")
+        found = self._engine.state.attributes(EntityRef(kind, id))
+        if found is None:
+            raise NotFound(f"no {kind} of that id", field="id", remedy="Set it with PUT first.")
+        return dict(found)
+
+    def features(self, subject: str | None, item: str | None) -> dict[str, float | None]:
+        """Return the feature columns of a subject, an item, or a pair by name, None for unknown. Raises NotFound."""
+        engine, view = self._engine, self._engine.app.view
+        with engine.lock:
+            ordinals = engine.state.ordinals([item]) if item is not None else np.array([-1])
+            if item is not None and ordinals[0] < 0:
+                raise _nothing(engine.app.item, "item")
+            ref = EntityRef(engine.app.subject, subject) if subject is not None else None
+            if ref is not None and engine.state.subject_ordinal(ref) < 0 and engine.state.attributes(ref) is None:
+                raise _nothing(engine.app.subject, "subject")
+            row = view.matrix(engine.state.batch(ref, ordinals, engine.clock.now().timestamp(), {}))[0]
+        wanted = {"subject"} if item is None else {"item"} if subject is None else {"subject", "item", "pair"}
+        told = [about(view, feature) in wanted for feature in view.features for _ in feature.columns]
+        return {
+            name: None if np.isnan(value) else float(value)
+            for name, value, shown in zip(view.columns, row, told, strict=True)
+            if shown
+        }
+
+    def health(self) -> Health:
+        """Return how each part is, with the freshness of what it works on."""
+        return health(self._engine)
+
+
+def about(view: FeatureView, feature: Feature) -> Literal["subject", "item", "pair", "query"]:
+    """Return what a feature speaks of: the subject, the item, both together, or the query and its list."""
+    if any(column.stage != "state" for column in feature.columns):
+        return "query"
+    parts = {part for scope, state in feature.states for part in (*view.layout.scopes[scope].parts, *state.parts)}
+    sides = {part.split(".")[0] for part in parts} - {"all"}
+    if sides == {"actor"} and not feature.reads:
+        return "subject"
+    return "item" if sides <= {"target"} and (sides or feature.reads) else "pair"
+
+
+def _nothing(kind: str, field: str) -> NotFound:
+    return NotFound(f"no {kind} of that id", field=field, remedy="Send an event that names it, or PUT it.")
