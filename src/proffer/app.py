@@ -96,7 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `labels`: grade per event type. `content`: weight per content attribute (title, text, category, author, tags).
     `heuristics`: weights of feature columns by heuristic. `rules`: replace the pipeline's by pipeline name.
-    `diversity`: default lambda by pipeline name.
+    `diversity`: default lambda by pipeline name. `assume_seen`: how many first places of a served slate count as
+    impressions at once, by pipeline name; without it only what the page reports as seen counts.
     """
 
     labels: dict[str, float] = {}
@@ -104,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     heuristics: dict[str, dict[str, float]] = {}
     rules: dict[str, list[Rule]] = {}
     diversity: dict[str, float] = {}
+    assume_seen: dict[str, int] = {}
 
 
 class World(Protocol):
@@ -121,7 +123,8 @@ class App:
     """An application: entities, events, features and pipelines; the first pipeline is the default.
 
     `subject` and `item` name the kinds that pipelines bring together. `response` names two feature columns: the
-    smoothed rate of answers per impression, and log1p of the impressions behind it. `simulate(seed, size)` makes a
+    smoothed rate of answers per impression, and log1p of the impressions behind it. `impression` names the event type
+    that says an item was on the subject's screen. `simulate(seed, size)` makes a
     toy world; sizes are small and medium.
     """
 
@@ -134,6 +137,7 @@ class App:
     view: FeatureView
     pipelines: tuple[Pipeline, ...]
     response: tuple[str, str] | None = None
+    impression: str | None = None
     simulate: Callable[[int, str], World] | None = None
 
     def __post_init__(self) -> None:
@@ -151,6 +155,8 @@ class App:
             _declared(pipeline, self.view.columns)
         if set(self.response or ()) - set(self.view.columns):
             raise CannotStart(f"the response of {self.name} names columns that its view does not have")
+        if self.impression is not None and self.impression not in self.weights:
+            raise CannotStart(f"the impression of {self.name} is no event it declares")
 
     @cached_property
     def schema(self) -> Schema:
@@ -195,6 +201,12 @@ class App:
         for name, value in settings.diversity.items():
             if not 0 <= value <= 1:
                 raise Invalid("lambda lies in 0..1", field=f"diversity.{name}", remedy="1 means relevance only.")
+        _known(settings.assume_seen, {p.name for p in self.pipelines}, "assume_seen")
+        if settings.assume_seen and self.impression is None:
+            raise Invalid(f"{self.name} declares no impression", field="assume_seen", remedy="Leave it out.")
+        for name, places in settings.assume_seen.items():
+            if places < 1:
+                raise Invalid("counts from 1", field=f"assume_seen.{name}", remedy="Leave it out to assume nothing.")
         for rules in settings.rules.values():
             for rule in rules:
                 check_rule(rule, self)

@@ -87,6 +87,7 @@ class Engine:
         decision = serve.recommend(self, query, started)
         self.stores.decisions.put(decision)
         self.counters.decided(decision)
+        self._assume_seen(decision)
         return decision
 
     def predict(self, pairs: Sequence[tuple[str, str]]) -> list[predict.Prediction]:
@@ -128,6 +129,20 @@ class Engine:
     def _refresh(self, pipeline: str) -> None:
         """Load the pipeline's champion from the registry and serve it from now on."""
         self.fitted[pipeline] = load_fitted(self.app.pipeline(pipeline), self.stores.registry, self.app.view.version)
+
+    def _assume_seen(self, decision: Decision) -> None:
+        """Record impressions of the first places, where the settings declare that what is served is seen."""
+        places = self.settings.assume_seen.get(decision.query.pipeline, 0)
+        seen = [
+            {
+                "id": f"{decision.id}.{placed.rank}", "type": self.app.impression, "actor": decision.query.subject.id,
+                "target": {"kind": self.app.item, "id": placed.id}, "query_id": decision.query.id,
+                "at": decision.query.at,
+            }
+            for placed in decision.slate[:places]
+        ]  # fmt: skip
+        if seen:
+            self.record(seen, source="assumed")
 
     def _catch_up(self) -> None:
         """Fold what the log holds beyond the state; a fold that fails half way is undone by a replay."""

@@ -155,5 +155,6 @@ app = App(
     view=view,
     pipelines=(HOME, SIMILAR),
     response=("i_ctr_decay", "i_impr_log"),
+    impression="impression",
     simulate=Toy,
 )
