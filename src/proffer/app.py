@@ -59,13 +59,17 @@ class Eligible(Protocol):
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """Words for a reason that a column gives when its value is at least `above`; {value}, {author} ... fill in."""
+    """Words for a reason that a column gives when its value is at least `above`; {value}, {author} ... fill in.
+
+    `also` names further columns with the value each must reach, so that a place in a list says no more than is so.
+    """
 
     code: str
     column: str
     above: float
     en: str
     sv: str
+    also: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +269,7 @@ def _declared(pipeline: Pipeline, columns: Sequence[str]) -> None:
     if not pipeline.ladder or pipeline.ladder[-1] not in retrievers:
         raise CannotStart(f"the ladder of pipeline {pipeline.name} does not end with one of its retrievers")
     named = {template.column for template in pipeline.templates}
+    named |= {column for template in pipeline.templates for column, _ in template.also}
     named |= {f"{SOURCE}{name}" for name in (*pipeline.weights, *pipeline.ladder)}
     named |= {name for heuristic in pipeline.heuristics.values() for name in heuristic.terms}
     unknown = named - {*columns, *(f"{SOURCE}{name}" for name in sources)}

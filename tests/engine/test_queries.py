@@ -211,5 +211,5 @@ def test_the_score_of_a_prediction_follows_the_settings():
     engine = new_engine(app=PLAIN)
     accepted(engine, post("a", NOW - DAY / 2))
     plain = engine.predict([("u1", "a")])[0].score
-    engine.configure({"heuristics": {"personal": {"i_freshness": 4.0}}})
+    engine.configure({"heuristics": {"personal": {"i_freshness": 4.0, "i_age": -0.4}}})
     assert engine.predict([("u1", "a")])[0].score == pytest.approx(2 * plain)

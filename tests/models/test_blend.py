@@ -8,25 +8,12 @@ from hypothesis import strategies as st
 from proffer.core.errors import Invalid
 from proffer.models.gains import ideal, mean_ndcg
 from proffer.models.rankers.blend import Blend
-
-COLUMNS = ("noise", "signal", "constant", "sparse")
-
-
-def lists(seed: int, count: int = 60):
-    """Return X, y, sizes: `signal` knows what is wanted, `noise` and `sparse` (nearly all NaN) do not."""
-    rng = np.random.default_rng(seed)
-    sizes = rng.integers(12, 40, count)
-    total = int(sizes.sum())
-    signal = rng.normal(size=total)
-    y = (signal + 0.5 * rng.normal(size=total) > 1.5).astype(np.float64)
-    sparse = np.where(rng.random(total) < 0.05, rng.normal(size=total), np.nan)
-    X = np.stack([100 * rng.normal(size=total), signal, np.full(total, 7.0), sparse], 1).astype(np.float32)
-    return X, y, sizes
+from proffer.testing.ranker_contract import COLUMNS, sample_lists
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_fit_finds_the_source_that_knows(seed):
-    X, y, sizes = lists(seed)
+    X, y, sizes = sample_lists(seed)
     blend = Blend().fit(X, y, sizes, columns=COLUMNS, rng=np.random.default_rng(0))
     assert max(blend.weights, key=blend.weights.__getitem__) == "signal"
     assert blend.weights["signal"] > 0.8
@@ -35,7 +22,7 @@ def test_fit_finds_the_source_that_knows(seed):
 
 
 def test_fit_is_seeded():
-    X, y, sizes = lists(3)
+    X, y, sizes = sample_lists(3)
     one, other = (Blend().fit(X, y, sizes, columns=COLUMNS, rng=np.random.default_rng(5)) for _ in range(2))
     assert one.parameters() == other.parameters()
 
@@ -53,27 +40,27 @@ def test_two_sources_that_each_know_half_beat_either():
 
 
 def test_a_tie_goes_to_fewer_sources():
-    X, y, sizes = lists(0)
+    X, y, sizes = sample_lists(0)
     twice = np.stack([X[:, 1], X[:, 1]], 1)
     blend = Blend().fit(twice, y, sizes, columns=("one", "same"), rng=np.random.default_rng(0))
     assert blend.weights == {"one": 1.0, "same": 0.0}
 
 
 def test_nothing_wanted_weighs_all_alike():
-    X, y, sizes = lists(0)
+    X, y, sizes = sample_lists(0)
     blend = Blend().fit(X, np.zeros_like(y), sizes, columns=COLUMNS, rng=np.random.default_rng(0))
     assert set(blend.weights.values()) == {0.25}
 
 
 def test_missed_items_lower_the_gain():
-    X, y, sizes = lists(0)
+    X, y, sizes = sample_lists(0)
     whole = Blend().fit(X, y, sizes, columns=COLUMNS, rng=np.random.default_rng(0))
     short = Blend().fit(X, y, sizes, columns=COLUMNS, rng=np.random.default_rng(0), missed=np.full(len(sizes), 3))
     assert short.gain < whole.gain - 0.1
 
 
 def test_lengths_must_match():
-    X, y, sizes = lists(0)
+    X, y, sizes = sample_lists(0)
     with pytest.raises(Invalid):
         Blend().fit(X, y, sizes[1:], columns=COLUMNS, rng=np.random.default_rng(0))
 
@@ -92,7 +79,7 @@ def test_a_source_without_any_proposal_says_nothing():
 
 
 def test_contributions_add_up_and_parameters_restore():
-    X, _, _ = lists(1)
+    X, _, _ = sample_lists(1)
     blend = Blend({"noise": 0.25, "signal": 0.75})
     parts, scores = blend.contributions(X[:30], COLUMNS), blend.predict(X[:30], COLUMNS)
     np.testing.assert_allclose(parts.sum(axis=1), scores, rtol=1e-5, atol=1e-6)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from proffer.models.base import DAY
 from proffer.models.retrievers.content import Content
 from proffer.models.retrievers.hashing import text_bags
-
-from .world import DAY, START, World, ask
+from proffer.testing.world import START, World, ask
 
 POSTS = {
     "jazz1": {"title": "Jazzkonsert i Malmö", "tags": ["jazz", "live"]},
@@ -91,3 +91,15 @@ def test_any_text_can_be_read(text):
     for buckets, counts in text_bags(text):
         assert (counts > 0).all()
         assert (np.diff(buckets) > 0).all()
+
+
+def test_vectors_made_in_pieces_are_those_made_at_once():
+    posts = {f"p{row}": {"title": f"story number {row} about {'tea' if row % 2 else 'cars'}"} for row in range(7)}
+    world = World([("u0", "p1", START, "view")], posts=posts)
+    pieces, whole = Content(), Content()
+    left = [pieces.prepare(world, 3) for _ in range(3)]
+    assert left == [True, True, False]
+    np.testing.assert_array_equal(pieces.scores(ask(), world), whole.scores(ask(), world))
+    world.set("p2", {"title": "something else"})
+    assert pieces.prepare(world, 0)
+    assert not pieces.prepare(world, 1)

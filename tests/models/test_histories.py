@@ -3,8 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proffer.models.histories import first_wanted, graded, last_wanted
-
-from .world import START, WEIGHTS, World
+from proffer.testing.world import START, WEIGHTS, World
 
 EVENTS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4), st.sampled_from(sorted(WEIGHTS))), max_size=30)
 

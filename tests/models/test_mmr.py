@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from proffer.core.candidates import Candidates
 from proffer.core.errors import Invalid
 from proffer.models.rerankers.mmr import MMR, diversity
-
-from .world import ask
+from proffer.testing import ask
 
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

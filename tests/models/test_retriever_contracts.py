@@ -6,8 +6,7 @@ from proffer.models.retrievers.itemknn import ItemKNN
 from proffer.models.retrievers.newest import Newest
 from proffer.models.retrievers.popularity import DecayedPopularity
 from proffer.models.retrievers.trending import Trending
-
-from .contract import RetrieverContract
+from proffer.testing import RetrieverContract
 
 
 class TestDecayedPopularity(RetrieverContract):

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from proffer.models.base import nearest
+from proffer.models.base import DAY, HOUR, nearest
 from proffer.models.retrievers.cold import ColdItems, SegmentPopularity
 from proffer.models.retrievers.content import Content
 from proffer.models.retrievers.covisits import Covisits
@@ -11,9 +11,9 @@ from proffer.models.retrievers.itemknn import ItemKNN
 from proffer.models.retrievers.newest import Newest
 from proffer.models.retrievers.popularity import DecayedPopularity
 from proffer.models.retrievers.trending import Trending
+from proffer.testing.world import START, World, ask, tastes
 
-from .world import DAY, HOUR, START, World, ask
-from .worlds import ageing, fresh_item, hits, popular, tastes
+from .worlds import ageing, fresh_item, hits, popular
 
 SEEDS = (0, 1, 2)
 END = START + 100 * DAY

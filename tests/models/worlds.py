@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from .world import DAY, HOUR, START, Happened, World
-
-FOOD = ("bread", "soup", "salad", "cheese", "pasta", "apple", "curry", "stew")
-ROCK = ("guitar", "drums", "vinyl", "stage", "chorus", "melody", "encore", "bassline")
+from proffer.models.base import DAY, HOUR
+from proffer.testing.world import START, Happened, World
 
 
 def popular(seed: int, *, users: int = 600, items: int = 30, events: int = 1_500) -> World:
@@ -27,30 +25,6 @@ def ageing(seed: int, *, life: float, days: int = 30, users: int = 500, hourly: 
         want = 0.5 ** ((at - born[alive]) / life)
         happened.append((f"u{rng.integers(users)}", f"p{rng.choice(alive, p=want / want.sum())}", at, "view"))
     return World(happened, posts={f"p{row}": {"published": float(at)} for row, at in enumerate(born)})
-
-
-def tastes(seed: int, *, users: int = 80, items: int = 80, each: int = 10) -> tuple[World, dict[str, set[str]]]:
-    """Even users want even items, odd users odd ones (9 times in 10); returns the held-out wants of each user.
-
-    Even titles speak of food, odd ones of rock; all items are equally popular.
-    """
-    rng = np.random.default_rng(seed)
-    posts = {f"p{row}": _post(row, rng) for row in range(items)}
-    happened: list[Happened] = []
-    later: dict[str, set[str]] = {}
-    for user in range(users):
-        own, other = np.arange(user % 2, items, 2), np.arange(1 - user % 2, items, 2)
-        liked = rng.permutation(own)[: 2 * each]
-        noise = rng.choice(other, max(each // 10, 1), replace=False)
-        first = np.concatenate([liked[:each], noise])
-        happened += [(f"u{user}", f"p{item}", START + rng.uniform(0, 20 * DAY), "view") for item in first]
-        later[f"u{user}"] = {f"p{item}" for item in liked[each:]}
-    return World(sorted(happened, key=lambda row: row[2]), posts=posts), later
-
-
-def _post(row: int, rng: np.random.Generator) -> dict[str, object]:
-    words = rng.choice(ROCK if row % 2 else FOOD, 3, replace=False)
-    return {"title": " ".join(words), "category": "rock" if row % 2 else "food", "published": START - DAY}
 
 
 def fresh_item() -> World:

@@ -42,7 +42,8 @@ def status(name: Name, json: Json = False, home: Home = None) -> None:
         for pipeline in engine.app.pipelines:
             version, revision = engine.stores.registry.champion(pipeline.name)
             champions[pipeline.name] = {
-                "version": version and version.id, "model": version and version.name, "revision": revision,
+                "version": version.id if version else engine.fitted[pipeline.name].version,
+                "model": version and version.name, "revision": revision, "why": engine.fitted[pipeline.name].why,
                 "trained_at": version and version.created_at,
             }  # fmt: skip
         found = {
@@ -58,7 +59,7 @@ def status(name: Name, json: Json = False, home: Home = None) -> None:
     parts = [(part, one.status, one.text, _figures(one.figures)) for part, one in health.parts.items()]
     show_table("Parts", ["part", "status", "meaning", "figures"], parts)
     rows = [
-        (pipeline, one["model"] or "none: the ladder answers", one["version"] or "", one["revision"])
+        (pipeline, one["model"] or (f"the ladder: {one['why']}" if one["why"] else ""), one["version"], one["revision"])
         for pipeline, one in champions.items()
     ]
     show_table("What serves", ["pipeline", "model", "version", "revision"], rows)

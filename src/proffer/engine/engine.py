@@ -21,11 +21,13 @@ from proffer.engine.fitted import Fitted, load_fitted
 from proffer.engine.reader import Reader
 from proffer.features.replay import replay
 from proffer.features.state import State
+from proffer.models.base import Preparable, Weighable
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done, how many there are (0: unknown)."""
 
 SNAPSHOT_EVERY = 250_000
+PREPARED = 500
 logger = logging.getLogger("proffer.engine")
 
 
@@ -127,8 +129,22 @@ class Engine:
         return evaluate(self, chosen, since, until, lists=lists, seed=seed, progress=progress)
 
     def _refresh(self, pipeline: str) -> None:
-        """Load the pipeline's champion from the registry and serve it from now on."""
-        self.fitted[pipeline] = load_fitted(self.app.pipeline(pipeline), self.stores.registry, self.app.view.version)
+        """Load the pipeline's champion from the registry and serve it from now on.
+
+        What it keeps per item is made before that and in pieces, so that decisions meanwhile do not wait for it.
+        """
+        fitted = load_fitted(self.app.pipeline(pipeline), self.stores.registry, self.app.view.version)
+        for retriever in fitted.retrievers.values():
+            if isinstance(retriever, Preparable):
+                while self._prepare(retriever):
+                    pass
+        self.fitted[pipeline] = fitted
+
+    def _prepare(self, retriever: Preparable) -> bool:
+        with self.lock:
+            if isinstance(retriever, Weighable):
+                retriever.weigh(self.settings.content)
+            return retriever.prepare(self.state, PREPARED)
 
     def _assume_seen(self, decision: Decision) -> None:
         """Record impressions of the first places, where the settings declare that what is served is seen."""

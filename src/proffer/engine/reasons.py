@@ -26,7 +26,10 @@ class Reasons:
     def __init__(self, pool: Pool, fitted: Fitted, state: State, query: Query) -> None:
         self.state = state
         self.query = query
-        self.columns = [(template, _column(template, pool, fitted, state)) for template in fitted.pipeline.templates]
+        self.columns = [
+            (template, [(_column(name, pool, fitted, state), least) for name, least in needs(template)])
+            for template in fitted.pipeline.templates
+        ]
         self.ordinals = pool.ordinals
         self.scores = pool.scores
         self.fitted = fitted
@@ -34,7 +37,11 @@ class Reasons:
     def of(self, row: int) -> tuple[Reason, ...]:
         """Return up to three reasons for a row of the pool: the first declared templates that hold, else its source."""
         item = self.state.attributes(EntityRef(self.state.kind, self.state.ids[self.ordinals[row]])) or {}
-        held = [(template, float(column[row])) for template, column in self.columns if column[row] >= template.above]
+        held = [
+            (template, float(columns[0][0][row]))
+            for template, columns in self.columns
+            if all(column[row] >= least for column, least in columns)
+        ]
         found = tuple(_words(template, value, item, self.query.language) for template, value in held[:MOST])
         return found or (self._ranked(row),)
 
@@ -52,10 +59,15 @@ class Reasons:
         return Reason(code="ranked", text=text, values={"source": source})
 
 
-def _column(template: Template, pool: Pool, fitted: Fitted, state: State) -> NDArray[np.floating]:
-    if not template.column.startswith(SOURCE):
-        return pool.matrix[:, state.view.columns.index(template.column)]
-    return percentiles(pool.scores[:, fitted.sources.index(template.column.removeprefix(SOURCE))])
+def needs(template: Template) -> tuple[tuple[str, float], ...]:
+    """Return every column of a template with the value it must reach, its own first."""
+    return ((template.column, template.above), *template.also)
+
+
+def _column(name: str, pool: Pool, fitted: Fitted, state: State) -> NDArray[np.floating]:
+    if not name.startswith(SOURCE):
+        return pool.matrix[:, state.view.columns.index(name)]
+    return percentiles(pool.scores[:, fitted.sources.index(name.removeprefix(SOURCE))])
 
 
 def percentiles(scores: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -136,6 +136,15 @@ class Weighable(Protocol):
 
 
 @runtime_checkable
+class Preparable(Protocol):
+    """A retriever that keeps something per item, and can make it in pieces before it is asked."""
+
+    def prepare(self, state: LiveState, most: int) -> bool:
+        """Make what is missing for at most so many items; return whether there is more to make."""
+        ...
+
+
+@runtime_checkable
 class Similar(Protocol):
     """A retriever that can also tell how alike items are."""
 

@@ -75,11 +75,17 @@ TEMPLATES = (
         en="You often read about {category}", sv="Du läser ofta om {category}",
     ),
     Template(
-        code="popular_near_you", column="source:segment", above=0.95,
+        code="popular_near_you", column="source:segment", above=0.95, also=(("i_pop_7d", 0.5),),
         en="Popular where you are", sv="Populärt där du är",
     ),
-    Template(code="popular", column="source:popularity", above=0.9, en="Popular right now", sv="Populärt just nu"),
-    Template(code="trending", column="source:trending", above=0.95, en="On the rise", sv="På väg upp"),
+    Template(
+        code="popular", column="source:popularity", above=0.9, also=(("i_pop_1d", 0.5),),
+        en="Popular right now", sv="Populärt just nu",
+    ),
+    Template(
+        code="trending", column="source:trending", above=0.95, also=(("i_pop_1d", 0.5),),
+        en="On the rise", sv="På väg upp",
+    ),
     Template(
         code="fresh", column="i_freshness", above=0.5,
         en="Published within the last day", sv="Publicerat det senaste dygnet",
@@ -95,11 +101,15 @@ LIKE_THIS = (
         code="like_this", column="source:content", above=0.5,
         en="About the same things", sv="Handlar om samma saker",
     ),
-    Template(code="popular", column="source:popularity", above=0.9, en="Popular right now", sv="Populärt just nu"),
+    Template(
+        code="popular", column="source:popularity", above=0.9, also=(("i_pop_1d", 0.5),),
+        en="Popular right now", sv="Populärt just nu",
+    ),
 )  # fmt: skip
 PERSONAL = LinearHeuristic(
     {
         "i_freshness": (2.0, "identity"),
+        "i_age": (-0.2, "identity"),
         "i_pop_1d": (1.0, "log1p"),
         "i_pop_6h": (1.0, "log1p"),
         "aff_cat": (1.5, "identity"),
@@ -120,6 +130,7 @@ ENGAGEMENT = LinearHeuristic(
         "i_hide_7d": (-1.0, "log1p"),
         "i_report_7d": (-2.0, "log1p"),
         "i_freshness": (3.0, "identity"),
+        "i_age": (-0.1, "identity"),
     }
 )
 ELIGIBLE = (Visibility(), Expiry(), NotBlocked(), NotHidden())

@@ -90,6 +90,11 @@ class Content(ScoringRetriever):
         blocks, _ = self.vectors.look(state)
         return alike(rows_of(blocks, ordinals))
 
+    def prepare(self, state: LiveState, most: int) -> bool:
+        """Make the vectors of at most so many items; return whether there are more to make."""
+        self.vectors.look(state, most)
+        return self.vectors.behind(state)
+
     def encode(self, attributes: Mapping[str, Any]) -> NDArray[np.float32] | None:
         """Return the unit vector (dims,) of an item's attributes, None when none of them says anything."""
         out = np.zeros(self.dims)

@@ -35,19 +35,28 @@ class ItemVectors:
         self._revised = np.empty(0, np.int64)
         self._known = np.empty(0, np.bool_)
 
-    def look(self, state: LiveState) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return the blocks and which items have a vector (n,), after following what changed in the state."""
+    def look(self, state: LiveState, most: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the blocks and which items have a vector (n,), after following what changed in the state.
+
+        With `most`, at most so many items are read, and the others stay as they were until the next look.
+        """
         with self._lock:
             if self._state() is not state:
                 self.forget()
                 self._state = weakref.ref(state)
             revised = state.revised()
             self._grow(len(revised))
-            stale = np.flatnonzero(self._revised[: len(revised)] != revised)
+            stale = np.flatnonzero(self._revised[: len(revised)] != revised)[:most]
             for row in stale:
                 self._read(state, int(row))
             self._revised[stale] = revised[stale]
             return self._blocks, self._known[: len(revised)]
+
+    def behind(self, state: LiveState) -> bool:
+        """Return whether a look has anything to follow yet."""
+        revised = state.revised()
+        have = self._revised[: len(revised)]
+        return self._state() is not state or len(have) < len(revised) or bool((have != revised).any())
 
     def _grow(self, n: int) -> None:
         have = len(self._revised)

@@ -1,0 +1,12 @@
+from proffer.models.rankers.blend import Blend
+from proffer.models.rankers.linear import LinearHeuristic
+from proffer.testing import RankerContract
+
+
+class TestBlend(RankerContract):
+    make = Blend
+
+
+class TestLinearHeuristic(RankerContract):
+    def make(self):
+        return LinearHeuristic({"signal": (2.0, "identity"), "noise": (0.1, "log1p"), "sparse": (1.0, "identity")})
