@@ -29,6 +29,7 @@ def recommend_all(
     Nothing is logged or counted: a batch is not a decision somebody saw. Raises Invalid for an impossible `n`.
     """
     name = engine.app.pipeline(pipeline).name if pipeline else engine.app.pipelines[0].name
+    serve.check_n(n)
     for number, subject in enumerate(subjects):
         ref = EntityRef(engine.app.subject, check_id(subject, "user"))
         query = Query(id=f"batch_{number}", pipeline=name, subject=ref, at=at, n=n)

@@ -100,8 +100,7 @@ def recommend(engine: "Engine", query: Query, started: float) -> Decision:
 def check(engine: "Engine", query: Query) -> None:
     """Raise Invalid for a query that cannot be answered, naming the field."""
     engine.app.pipeline(query.pipeline)
-    if not 1 <= query.n <= LARGEST:
-        raise Invalid(f"n lies in 1..{LARGEST}", field="n", remedy="Page with `after` for more.")
+    check_n(query.n)
     if query.diversity is not None and not 0 <= query.diversity <= 1:
         raise Invalid("lambda lies in 0..1", field="diversity", remedy="1 means relevance only.")
     if query.language not in LANGUAGES:
@@ -110,6 +109,12 @@ def check(engine: "Engine", query: Query) -> None:
         raise Invalid(f"the subject is a {engine.app.subject}", field="subject", remedy="Send its id.")
     if query.candidates is not None:
         _check_candidates(engine, query.candidates)
+
+
+def check_n(n: int) -> None:
+    """Raise Invalid for a slate of no items or of too many."""
+    if not 1 <= n <= LARGEST:
+        raise Invalid(f"n lies in 1..{LARGEST}", field="n", remedy="Page with `after` for more.")
 
 
 def _check_candidates(engine: "Engine", candidates: tuple[str, ...]) -> None:
