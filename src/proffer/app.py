@@ -30,7 +30,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `filter` keeps only items that match `where`; `pin` puts `item` at `position`; `boost` adds `by` standard deviations
     of the list's scores to items that match; `cap` allows `at_most` items per value of the attribute `per` in a slate;
-    `seen_out` drops items the subject answered to (only with events of `types`, only `within_days`, where given).
+    `seen_out` drops items the subject answered to (only with events of `types`, only `within_days`, where given), but
+    none that the query itself gives as candidates.
     `subject` limits a rule to subjects whose attributes match. A condition is a value, a list of values, or
     {"in" | "not_in": [...]}, {"above" | "below": number}, {"exists": true | false}.
     """

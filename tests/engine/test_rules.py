@@ -176,3 +176,11 @@ def test_a_rule_that_cannot_work_is_refused_with_nothing_written(engine, rule, f
     assert caught.value.remedy
     assert engine.stores.log.last() == before
     assert shown(engine) == list("fedcba")
+
+
+def test_what_the_query_gives_is_ranked_although_it_was_seen(engine):
+    accepted(engine, did("u1", "view", "a"))
+    assert "a" not in shown(engine)
+    assert sorted(shown(engine, candidates=("a", "b"))) == ["a", "b"]
+    accepted(engine, did("u1", "hide", "b"))
+    assert shown(engine, candidates=("a", "b")) == ["a"]

@@ -47,7 +47,7 @@ class RuleSet:
             name = rule.name or f"{rule.do} {place + 1}"
             if rule.do == "filter":
                 masks[name] = item_column(rule.where).look(self.state) > 0
-            elif rule.do == "seen_out":
+            elif rule.do == "seen_out" and self.query.candidates is None:
                 masks[name] = self._unseen(rule)
         return masks
 
