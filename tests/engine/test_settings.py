@@ -102,7 +102,7 @@ def test_content_weights_decide_what_resembles():
 
 
 def test_label_weights_decide_what_training_takes_for_wanted():
-    events = toy().events[:3500]
+    events = toy().events[:7000]
     engine = new_engine(events)
     engine.configure({"labels": {"view": 0.0, "comment": 0.0, "share": 0.0, "bookmark": 0.0}})
     version = engine.train()

@@ -1,5 +1,6 @@
 """`proffer demo`: a toy world, imported, trained, served and asked, in a minute."""
 
+import os
 import shutil
 import sys
 import time
@@ -24,7 +25,7 @@ from proffer.engine.imports.targets import Direct, Known
 
 FOLDER, MARK = Path(".demo"), "made-by-proffer-demo"
 APP = "feed"
-PEOPLE = 20
+PEOPLE = 40
 PATIENCE = 1.0
 POSTED = "Written this very second"
 
@@ -55,8 +56,9 @@ def demo(
         stage(f"serving at {child.url}")
         with Remote(child.url, APP, secret) as remote:
             _show(remote, world, stage)
-        _next(child.url, secret, home)
-        if not no_serve and sys.stdout.isatty():
+        stays = not no_serve and sys.stdout.isatty()
+        _next(child.url, secret, home, stays=stays)
+        if stays:
             show("Serving until Ctrl-C.", "bold")
             child.wait()
 
@@ -122,14 +124,16 @@ def _show_hide(remote: Remote, user: str, stage: Stage) -> None:
 
 
 def _show_closeness(remote: Remote, world: World, stage: Stage) -> None:
-    served, popular = [], []
+    served, popular, newest = [], [], []
     for user in world.people(PEOPLE):
         items = remote.ask("POST", "/recommend", {"subject": user, "n": 11})["items"]
         served.append(world.closeness(user, [item["id"] for item in items if item["id"] != "breaking"][:10]))
         popular.append(world.closeness(user, world.by_popularity(user)[:10]))
+        newest.append(world.closeness(user, world.by_newest(user)[:10]))
     stage(f"ten posts each for {PEOPLE} users, beside the ten that the world itself knows to be best (100 %)")
-    rows = [("Proffer", sum(served) / len(served)), ("most popular first", sum(popular) / len(popular))]
-    show_table("", ["order", "of the best possible"], [(name, f"{share:.0%}") for name, share in rows])
+    orders = {"Proffer": served, "newest first": newest, "most popular first": popular}
+    rows = [(name, f"{sum(shares) / len(shares):.0%}") for name, shares in orders.items()]
+    show_table("", ["order", "of the best possible"], rows)
 
 
 def _show_slate(world: World, slate: dict[str, Any]) -> None:
@@ -142,15 +146,18 @@ def _show_slate(world: World, slate: dict[str, Any]) -> None:
     show_table("", ["rank", "post", "title", "score", "reasons"], rows)
 
 
-def _next(url: str, secret: str, home: Path) -> None:
+def _next(url: str, secret: str, home: Path, *, stays: bool) -> None:
+    proffer = "proffer" if shutil.which("proffer") else os.path.relpath(sys.argv[0])
     header = f"-H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json'"
     body = msgspec.json.encode({"subject": "u2", "n": 5}).decode()
     show("What to try next", "bold")
+    if not stays:
+        show(f"  {proffer} --home {home} serve {APP} --port {url.rsplit(':', 1)[1]} &")
     show(f"  curl {header} {url}/api/v1/{APP}/recommend -d '{body}'")
     show(f"  curl {header} '{url}/api/v1/{APP}/similar/p200?n=5'")
-    show(f"  proffer --home {home} recommend {APP} u2 --explain p200")
-    show(f"  proffer --home {home} status {APP}")
-    show("  proffer init myfeed --app feed; proffer import myfeed your-events.csv --dry-run")
+    show(f"  {proffer} --home {home} recommend {APP} u2 --explain p200")
+    show(f"  {proffer} --home {home} status {APP}")
+    show(f"  {proffer} init myfeed --app feed; {proffer} import myfeed your-events.csv --dry-run")
 
 
 def _fresh(folder: Path) -> Path:

@@ -77,6 +77,10 @@ class World:
         """Return what a user has not answered to, most opened first."""
         return sorted(self._unseen(user), key=lambda post: (-self._opens[post], post))
 
+    def by_newest(self, user: str) -> list[str]:
+        """Return what a user has not answered to, newest first."""
+        return self._unseen(user)[::-1]
+
     def _unseen(self, user: str) -> list[str]:
         return [ref.id for ref in self._facts if ref.kind == "post" and ref.id not in self._touched[user]]
 

@@ -1,5 +1,6 @@
 """The daily protocol: what would have been shown, and how good it would have been."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +9,9 @@ import numpy as np
 
 from proffer.app import Pipeline
 from proffer.core.errors import CannotTrain, Invalid
-from proffer.engine.backtest import EPOCH, Past
+from proffer.engine.backtest import EPOCH, Judged, Past
 from proffer.engine.fitted import unfitted
-from proffer.engine.judge import Judge, Row, collect, contenders, families
+from proffer.engine.judge import Judge, Row, Weights, collect, contenders, families
 from proffer.engine.metrics import Interval, paired
 from proffer.models.rankers.blend import Blend
 
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 CHOOSING_LISTS = 3000
 CHOOSING_FITS = 30
 BLEND = "blend"
+TARGET = "ndcg@10"
 DAY = timedelta(days=1)
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """What was put in charge, on which period, and by how much it led the best single source there."""
+    """What was put in charge, on which period, and by how much the blend led the best single source there."""
 
     champion: str
     weights: dict[str, float]
@@ -84,10 +86,11 @@ def span(past: Past) -> str:
 def choose(
     past: Past, until: datetime, *, seed: int, progress: "Progress | None", lists: int = CHOOSING_LISTS
 ) -> Choice:
-    """Fit blend weights on the older half of the time just before `until`, and compare on the newer half.
+    """Choose among the sources and their blend on the time just before `until`.
 
-    The blend is put in charge only if its paired lead over the best single source is above 0 with its whole
-    interval; a tie goes to the single source.
+    The best single source is the best on average: none is simpler than another. The blend's weights are fitted on
+    the older half of the time, and it is put in charge only if on the newer half its paired lead over that source is
+    above 0 with its whole interval; a tie goes to the single source.
     """
     first = past.pipeline.ladder[-1]
     since = choosing_start(past, until, lists)
@@ -98,24 +101,32 @@ def choose(
     if len(older) < 10:
         return Choice(champion=first, weights={first: 1.0}, why=f"only {len(seen)} lists to choose on")
     sources = unfitted(past.pipeline).sources
-    weights = blend_weights(older, sources, seed)
-    judge = Judge({**contenders(seen[0].fitted), BLEND: weights})
-    for judged in newer:
-        judge.look(judged)
-    means = {name: float(judge.values(name, "ndcg@10").mean()) for name in (*sources, BLEND)}
-    single = max(sources, key=lambda name: means[name])
-    lead = paired(judge.values(BLEND, "ndcg@10"), judge.values(single, "ndcg@10"), judge.people(), seed)
+    single = best_single(seen)
+    table = judged_by({single: {single: 1.0}, BLEND: blend_weights(older, sources, seed)}, newer)
+    lead = paired(table.values(BLEND, TARGET), table.values(single, TARGET), table.people(), seed)
     wins = lead.low is not None and lead.low > 0
-    champion = BLEND if wins else single
-    kept = blend_weights(seen, sources, seed)
     why = f"the blend {'leads' if wins else 'does not lead'} {single} beyond doubt on the newer half of that time"
     return Choice(
-        champion=champion, weights=kept if wins else {single: 1.0}, since=since, until=until, lists=len(seen),
-        lead=lead, why=why,
+        champion=BLEND if wins else single, weights=blend_weights(seen, sources, seed) if wins else {single: 1.0},
+        since=since, until=until, lists=len(seen), lead=lead, why=why,
     )  # fmt: skip
 
 
-def blend_weights(seen: list[Any], sources: tuple[str, ...], seed: int) -> dict[str, float]:
+def best_single(seen: list[Judged]) -> str:
+    """Return the source that ranks these lists best on its own, the earlier declared of equals."""
+    table = judged_by(contenders(seen[0].fitted), seen)
+    return max(table.tallies, key=lambda name: float(table.values(name, TARGET).mean()))
+
+
+def judged_by(weights: Mapping[str, Weights], seen: list[Judged]) -> Judge:
+    """Return the measures of contenders over lists."""
+    table = Judge(weights)
+    for judged in seen:
+        table.look(judged)
+    return table
+
+
+def blend_weights(seen: list[Judged], sources: tuple[str, ...], seed: int) -> dict[str, float]:
     """Return the blend's weights that rank these lists best."""
     lists = collect(seen)
     rng = np.random.default_rng(seed)
@@ -144,9 +155,9 @@ def judge(
         learned = {name: retriever.parameters()[0] for name, retriever in judged.fitted.retrievers.items()}
     if table is None:
         raise CannotTrain("nobody wanted anything new in that period", remedy=span(past))
-    champion = table.values(choice.champion, "ndcg@10")
+    champion = table.values(choice.champion, TARGET)
     leads = {
-        name: paired(champion, table.values(name, "ndcg@10"), table.people(), seed)
+        name: paired(champion, table.values(name, TARGET), table.people(), seed)
         for name in table.tallies
         if name != choice.champion
     }

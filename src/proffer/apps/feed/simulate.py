@@ -19,7 +19,7 @@ WORDS = {
     "sports": "match goal ski relay coach derby", "travel": "train island cabin ferry border trail",
 }  # fmt: skip
 COUNTRIES = ("SE", "NO", "FI")
-SIZES = {"small": (80, 240, 14), "medium": (400, 1500, 30)}
+SIZES = {"small": (100, 600, 14), "medium": (400, 1500, 30)}
 HALF_LIFE = timedelta(hours=20)
 SHOWN = 8
 
