@@ -19,7 +19,6 @@ from proffer.stores.durable import PREFIX, write_file
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 HOME, HOST, PORT = ".proffer", "127.0.0.1", 8750
 WORKSPACE = "workspace.json"
-LOG = "log.db"
 GROUP = "proffer.apps"
 
 
@@ -154,8 +153,9 @@ def open_engine(
 def open_stores(root: Path, *, writable: bool = True) -> Stores:
     """Return the stores of a workspace directory; reading one that was never written needs it written first."""
     from proffer.stores.sqlite import sqlite_stores
+    from proffer.stores.sqlite.tables import FILE
 
-    if not writable and not (root / LOG).exists():
+    if not writable and not (root / FILE).exists():
         sqlite_stores(root, writable=True).log.close()
     return sqlite_stores(root, writable=writable)
 

@@ -11,7 +11,8 @@ from proffer.core.errors import NotFound
 from proffer.core.queries import Query
 from proffer.engine import serve
 from proffer.engine.pool import masks
-from proffer.engine.slate import Lineup, Ranked, line_up, make_slate
+from proffer.engine.reader import named
+from proffer.engine.slate import Lineup, Ranked
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
@@ -50,9 +51,7 @@ def explain(engine: "Engine", query: Query, item: str) -> Explanation:
         steps = [
             _condition(name, bool(mask[ordinal])) for name, mask in masks(asked.fitted, asked.rules, shown).items()
         ]
-        ranked, rung, _ = serve.climb_down(asked, time.perf_counter(), engine.deadline_ms)
-        lineup = line_up(ranked, asked.fitted, asked.settings, asked.rules, query)
-        slate = make_slate(lineup, ranked.pool, asked.fitted, asked.state, query)
+        ranked, lineup, slate, rung, _ = serve.decide(asked, time.perf_counter(), engine.deadline_ms)
         columns = _columns(engine, query, ordinal)
         steps += _pooled(asked, ranked, rung, ordinal)
         placed = next((placed for placed in slate if placed.id == engine.state.ids[ordinal]), None)
@@ -104,7 +103,4 @@ def _placing(placed: Placed | None, ranked: Ranked, lineup: Lineup, ordinal: int
 def _columns(engine: "Engine", query: Query, ordinal: int) -> dict[str, float | None]:
     batch = engine.state.batch(query.subject, np.array([ordinal]), query.at.timestamp(), query.context)
     row = engine.app.view.matrix(batch)[0]
-    return {
-        name: None if np.isnan(value) else float(value)
-        for name, value in zip(engine.app.view.columns, row, strict=True)
-    }
+    return named(engine.app.view.columns, row)

@@ -1,8 +1,10 @@
 """What an engine knows, to look at: decisions, entities, features."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from proffer.core.decisions import Decision
 from proffer.core.entities import EntityRef
@@ -52,14 +54,17 @@ class Reader:
         wanted = {"subject"} if item is None else {"item"} if subject is None else {"subject", "item", "pair"}
         told = [about(view, feature) in wanted for feature in view.features for _ in feature.columns]
         return {
-            name: None if np.isnan(value) else float(value)
-            for name, value, shown in zip(view.columns, row, told, strict=True)
-            if shown
+            name: value for (name, value), shown in zip(named(view.columns, row).items(), told, strict=True) if shown
         }
 
     def health(self) -> Health:
         """Return how each part is, with the freshness of what it works on."""
         return health(self._engine)
+
+
+def named(columns: Sequence[str], row: NDArray[np.float32]) -> dict[str, float | None]:
+    """Return a row of the matrix (d,) by column, None for unknown."""
+    return {name: None if np.isnan(value) else float(value) for name, value in zip(columns, row, strict=True)}
 
 
 def about(view: FeatureView, feature: Feature) -> Literal["subject", "item", "pair", "query"]:

@@ -5,19 +5,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proffer.app import Settings
-from proffer.core.decisions import Considered, Decision
+from proffer.core.decisions import Considered, Decision, Placed
 from proffer.core.errors import Busy, Invalid, ProfferError
 from proffer.core.queries import Query
 from proffer.engine.fitted import Fitted
 from proffer.engine.pool import Pool, gather, masks, pinned, rules_of
 from proffer.engine.rules import RuleSet
-from proffer.engine.slate import Ranked, line_up, make_slate
+from proffer.engine.slate import Lineup, Ranked, line_up, make_slate
 from proffer.features.state import State
 from proffer.models.base import Weighable
 
@@ -73,26 +73,42 @@ class Asked:
         )
 
 
+class Decided(NamedTuple):
+    """An answer with how it came about: the ranking of a rung, the line-up after rules, the slate."""
+
+    ranked: Ranked
+    lineup: Lineup
+    slate: tuple[Placed, ...]
+    rung: str
+    fallback: str | None
+
+
+def decide(asked: Asked, started: float, deadline_ms: float) -> Decided:
+    """Answer a query from the highest rung that works."""
+    ranked, rung, fallback = climb_down(asked, started, deadline_ms)
+    lineup = line_up(ranked, asked.fitted, asked.settings, asked.rules, asked.query)
+    slate = make_slate(lineup, ranked.pool, asked.fitted, asked.state, asked.query)
+    return Decided(ranked, lineup, slate, rung, fallback)
+
+
 def recommend(engine: "Engine", query: Query, started: float) -> Decision:
     """Return the decision for a query: pool, scores, rules, reasons; the ladder answers where the model cannot."""
     shown = earlier_pages(engine, query)
     with engine.lock:
         check(engine, query)
         asked = Asked.of(query, engine.fitted[query.pipeline], engine.settings, engine.state, shown)
-        ranked, rung, fallback = climb_down(asked, started, engine.deadline_ms)
-        lineup = line_up(ranked, asked.fitted, asked.settings, asked.rules, query)
-        slate = make_slate(lineup, ranked.pool, asked.fitted, asked.state, query)
+        decided = decide(asked, started, engine.deadline_ms)
         as_of = engine.state.position
-        found = considered(ranked, asked.fitted, engine.state.ids)
+        found = considered(decided.ranked, asked.fitted, engine.state.ids)
     return Decision(
         id=engine.ids.new("d"),
         query=query,
         as_of=as_of,
         considered=found,
-        slate=slate,
-        model=rung,
+        slate=decided.slate,
+        model=decided.rung,
         schema=engine.app.view.version,
-        fallback=fallback,
+        fallback=decided.fallback,
         took_ms=round((time.perf_counter() - started) * 1000, 3),
     )
 

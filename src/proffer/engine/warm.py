@@ -7,7 +7,6 @@ from proffer.core.entities import EntityRef
 from proffer.core.events import Event
 from proffer.core.queries import Query
 from proffer.engine import serve
-from proffer.engine.slate import line_up, make_slate
 from proffer.features.state import State
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ def warm(engine: "Engine") -> None:
                 id="warm", pipeline=name, subject=EntityRef(engine.app.subject, NOBODY), at=engine.clock.now(), n=1
             )
             asked = serve.Asked.of(query, fitted, engine.settings, state)
-            ranked, _, _ = serve.climb_down(asked, time.perf_counter(), float("inf"))
-            lineup = line_up(ranked, fitted, engine.settings, asked.rules, query)
-            make_slate(lineup, ranked.pool, fitted, state, query)
+            serve.decide(asked, time.perf_counter(), float("inf"))
 
 
 def _one_of_each(engine: "Engine") -> list[Event]:

@@ -24,9 +24,8 @@ class Content(ScoringRetriever):
 
     A vector is the sum of bags of length 1: for each of `texts` its character 3-5-grams and its words, and one of all
     `facts` together (attributes whose values are labels, or lists of them); `weigh` lengthens or shortens the part of
-    an attribute. Bags are hashed with signs into `dims` dimensions and
-    weighted by a rarity per hash bucket that `fit` learns (all equal before). New items need no fit. Without
-    any of these attributes nothing is proposed.
+    an attribute. Bags are hashed with signs into `dims` dimensions and weighted by a rarity per hash bucket that `fit`
+    learns (all equal before). New items need no fit. Without any of these attributes nothing is proposed.
     """
 
     name = "content"
@@ -57,7 +56,7 @@ class Content(ScoringRetriever):
         As long as fewer than one item in a hundred was described anew since, what was learned is kept.
         """
         described = state.revised() > self.learned
-        if self.learned and described.mean() < RELEARNED:
+        if self.learned and described.sum() < RELEARNED * len(described):
             return self
         self.learned = state.position
         met, items = np.zeros(BUCKETS), 0
