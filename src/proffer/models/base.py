@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ Parameters = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 Similarity = NDArray[np.float32] | Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """How alike candidates are, 0..1: a matrix (m, m), or what gives it for catalogue ordinals (m,)."""
 
+Family = Literal["recency", "popularity", "collaborative", "sequence", "content"]
+"""What a retriever goes by: how new an item is, how wanted, who else wanted it, what came before it, what it says."""
+
 HOUR = 3_600.0
 DAY = 86_400.0
 WEEK = 7 * DAY
@@ -29,6 +32,11 @@ class Retriever(Protocol):
     @property
     def name(self) -> str:
         """The name of the source in candidates and reasons."""
+        ...
+
+    @property
+    def family(self) -> Family:
+        """What it goes by, as fitted."""
         ...
 
     def fit(self, state: LiveState, *, at: float, weights: Mapping[str, float]) -> Self:
@@ -58,11 +66,16 @@ class Retriever(Protocol):
         """Return about how many bytes fitting and keeping it takes at this size."""
         ...
 
+    def seconds(self, users: int, items: int, interactions: int) -> float:
+        """Return about how many seconds one fit takes on one core at this size; said before it starts, never timed."""
+        ...
+
 
 class ScoringRetriever:
     """A retriever whose subclass gives `scores`; it learns nothing unless the subclass does."""
 
     name: str
+    family: Family = "popularity"
 
     def fit(self, state: LiveState, *, at: float, weights: Mapping[str, float]) -> Self:  # noqa: ARG002
         """Learn nothing and return self."""
@@ -90,6 +103,10 @@ class ScoringRetriever:
         """Return the bytes of one score per item."""
         return 8 * items
 
+    def seconds(self, users: int, items: int, interactions: int) -> float:  # noqa: ARG002
+        """Return what a pass over the interactions takes."""
+        return 1e-7 * interactions
+
 
 class Ranker(Protocol):
     """Scores the rows of one list from named columns."""
@@ -97,11 +114,14 @@ class Ranker(Protocol):
     def fit(
         self, X: NDArray[np.float32], y: NDArray[np.float64], sizes: NDArray[np.int64], *,
         columns: Sequence[str], rng: np.random.Generator, missed: NDArray[np.int64] | None = None,
+        positions: NDArray[np.int64] | None = None,
     ) -> Self:  # fmt: skip
         """Learn from lists laid end to end and return self.
 
         X (total, d) with names `columns`; y (total,) grades, 0 = not wanted; `sizes` (lists,) adds up to total;
-        `missed` (lists,) counts wanted items that are not in the list.
+        `missed` (lists,) counts wanted items that are not in the list. `positions` (total,) tells at which place,
+        from 1, each row was shown when it got its grade, 0 where it was graded without being shown: a bias to be
+        learned beside the columns, never a column.
         """
         ...
 
@@ -150,6 +170,19 @@ class Similar(Protocol):
 
     def similarity(self, ordinals: NDArray[np.int64], state: LiveState) -> NDArray[np.float32]:
         """Return how alike each pair of these items is (m, m), 0..1."""
+        ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A retriever with settings worth trying."""
+
+    def variants(self) -> Sequence[Mapping[str, Any]]:
+        """Return other settings than its own, the most promising first."""
+        ...
+
+    def varied(self, settings: Mapping[str, Any]) -> Self:
+        """Return an unfitted one of the same name with some settings changed."""
         ...
 
 

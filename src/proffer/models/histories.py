@@ -98,3 +98,20 @@ def latest_sample(rows: NDArray[np.int64], share: float, most: int) -> NDArray[n
     if len(tail) <= most:
         return tail
     return tail[np.linspace(0, len(tail) - 1, most).astype(np.int64)]
+
+
+def wanted_pairs(
+    subjects: NDArray[np.int64], items: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return each wanted pair once, by subject and then by item, only the `most` last ones of a subject."""
+    if not len(items):
+        return subjects, items
+    pair = subjects * (items.max() + 1) + items
+    _, last = np.unique(pair[::-1], return_index=True)
+    rows = np.sort(len(pair) - 1 - last)
+    rows = rows[np.argsort(subjects[rows], kind="stable")]
+    owners = subjects[rows]
+    left = np.searchsorted(owners, owners, side="right") - np.arange(len(rows))
+    rows = rows[left <= most]
+    order = np.lexsort((items[rows], subjects[rows]))
+    return subjects[rows][order], items[rows][order]

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.base import HOUR, ScoringRetriever
+from proffer.models.base import HOUR, Family, ScoringRetriever
 from proffer.models.elementwise import log1p
 
 
@@ -13,6 +13,7 @@ class Active(ScoringRetriever):
     """Score = -log1p(hours since anybody last answered to the item); an item nobody answered to is not proposed."""
 
     name = "active"
+    family: Family = "recency"
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return minus the logarithm of the time since the last interaction (n,)."""

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.base import WEEK, ScoringRetriever, nearest, positive
+from proffer.models.base import WEEK, Family, ScoringRetriever, nearest, positive
 from proffer.models.compiled import compiled
 from proffer.models.elementwise import halved, log1p
 
@@ -44,6 +44,7 @@ class ColdItems(ScoringRetriever):
     """
 
     name = "cold_items"
+    family: Family = "content"
 
     def __init__(self, half_life: float = WEEK, *, prior: float = 5.0, roles: tuple[str, ...] = ("author", "category")):
         self.half_life = half_life

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from proffer.core.entities import EntityRef
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.base import DAY, Parameters, ScoringRetriever
+from proffer.models.base import DAY, Family, Parameters, ScoringRetriever
 from proffer.models.elementwise import halved
 from proffer.models.histories import ITEM, seeds
 from proffer.models.retrievers.hashing import BUCKETS, Bag, fact_bag, spread, text_bags
@@ -29,6 +29,7 @@ class Content(ScoringRetriever):
     """
 
     name = "content"
+    family: Family = "content"
 
     def __init__(
         self, texts: tuple[str, ...] = ("title", "text"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import Interactions, LiveState
 from proffer.core.queries import Query
-from proffer.models.base import DAY, WEEK, Parameters, ScoringRetriever, nearest
+from proffer.models.base import DAY, WEEK, Family, Parameters, ScoringRetriever, nearest
 from proffer.models.compiled import compiled
 from proffer.models.histories import ITEM, first_wanted, graded, latest_sample, seeds, walk
 
@@ -27,6 +27,7 @@ class Covisits(ScoringRetriever):
     """
 
     name = "covisits"
+    family: Family = "collaborative"
 
     def __init__(
         self, recent: int = 10, users: int = 50, items: int = 20, *, half_life: float = WEEK, damping: float = 0.5,

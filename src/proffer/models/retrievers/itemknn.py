@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.base import DAY, Parameters, ScoringRetriever
+from proffer.models.base import DAY, Family, Parameters, ScoringRetriever
 from proffer.models.compiled import compiled
 from proffer.models.elementwise import halved
-from proffer.models.histories import ITEM, graded, seeds
+from proffer.models.histories import ITEM, graded, seeds, wanted_pairs
 
 
 class ItemKNN(ScoringRetriever):
@@ -24,6 +24,8 @@ class ItemKNN(ScoringRetriever):
 
     Item-kNN: Sarwar et al., WWW 2001; BM25 weighting as in implicit (Frederickson).
     """
+
+    family: Family = "collaborative"
 
     def __init__(
         self, weighting: Literal["cosine", "bm25"] = "cosine", *, neighbours: int = 100, recent: int = 50,
@@ -43,7 +45,7 @@ class ItemKNN(ScoringRetriever):
         interactions = state.interactions()
         grades = graded(interactions, weights)
         rows = np.flatnonzero((grades > 0) & (interactions.at < at))
-        subjects, items = _pairs(interactions.subject[rows], interactions.item[rows], self.history)
+        subjects, items = wanted_pairs(interactions.subject[rows], interactions.item[rows], self.history)
         n, users = len(state.ids), len(interactions.subject_head)
         values = _weighted(subjects, items, n, users, self.weighting)
         by_item = np.argsort(items, kind="stable")
@@ -76,23 +78,6 @@ class ItemKNN(ScoringRetriever):
     def memory(self, users: int, items: int, interactions: int) -> int:
         """Return the bytes of the matrix by subject and by item, of the neighbours, and of one row of sums."""
         return 80 * interactions + 8 * users + (8 * self.neighbours + 40) * items
-
-
-def _pairs(
-    subjects: NDArray[np.int64], items: NDArray[np.int64], most: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return each wanted pair once, by subject and then by item, only the `most` last ones of a subject."""
-    if not len(items):
-        return subjects, items
-    pair = subjects * (items.max() + 1) + items
-    _, last = np.unique(pair[::-1], return_index=True)
-    rows = np.sort(len(pair) - 1 - last)
-    rows = rows[np.argsort(subjects[rows], kind="stable")]
-    owners = subjects[rows]
-    left = np.searchsorted(owners, owners, side="right") - np.arange(len(rows))
-    rows = rows[left <= most]
-    order = np.lexsort((items[rows], subjects[rows]))
-    return subjects[rows][order], items[rows][order]
 
 
 def _weighted(

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.base import HOUR, ScoringRetriever
+from proffer.models.base import HOUR, Family, ScoringRetriever
 from proffer.models.elementwise import log1p
 
 
@@ -13,6 +13,7 @@ class Newest(ScoringRetriever):
     """Score = -log1p(hours since an item appeared); what appears later than the query is not proposed."""
 
     name = "newest"
+    family: Family = "recency"
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return minus the logarithm of the age (n,), 0 for an item of this moment."""

@@ -11,6 +11,7 @@ from proffer.core.queries import Query
 from proffer.models.base import (
     DAY,
     WEEK,
+    Family,
     Parameters,
     ScoringRetriever,
     nearest,
@@ -56,6 +57,11 @@ class DecayedPopularity(ScoringRetriever):
         self.judged = {f"{half_life / DAY:g} d": float(gain) for half_life, gain in zip(candidates, gains, strict=True)}
         self.half_life = candidates[int(np.argmax(gains))] if gains.max() > 0.0 else WEEK
         return self
+
+    @property
+    def family(self) -> Family:  # type: ignore[override]
+        """Return recency where what was wanted days ago hardly counts."""
+        return "recency" if self.half_life <= 3 * DAY else "popularity"
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return log1p of the decayed counts (n,), NaN where an item has none."""

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.base import DAY, WEEK, ScoringRetriever, nearest
+from proffer.models.base import DAY, WEEK, Family, ScoringRetriever, nearest
 from proffer.models.elementwise import log1p
 
 
@@ -17,6 +17,7 @@ class Trending(ScoringRetriever):
     """
 
     name = "trending"
+    family: Family = "recency"
 
     def __init__(self, short: float = DAY / 4, long: float = WEEK, *, smoothing: float = 1.0) -> None:
         self.short = short
