@@ -24,9 +24,8 @@ from proffer.core.clock import FixedClock, RandomIds
 from proffer.core.entities import EntityRef
 from proffer.core.events import Event
 from proffer.core.queries import Query
-from proffer.engine.backtest import fit
 from proffer.engine.engine import Engine
-from proffer.engine.fitted import Fitted, unfitted
+from proffer.engine.fitted import Fitted, fit, unfitted
 from proffer.engine.serve import Asked, by_model
 from proffer.engine.slate import line_up, make_slate
 from proffer.models.rankers.blend import Blend
@@ -140,7 +139,7 @@ def parts(engine: Engine, size: int, asking: list[Query]) -> Iterator[str]:
     def slate(query: Query) -> object:
         one, found = made[query.id], ranked[query.id]
         lineup = line_up(found, one.fitted, one.settings, one.rules, query)
-        return make_slate(lineup, found.pool, one.fitted, state, query)
+        return make_slate(lineup, found, one.fitted, state, query)
 
     def blend(query: Query) -> object:
         return Blend(fitted.weights).predict(ranked[query.id].pool.scores, fitted.sources)

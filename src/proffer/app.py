@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
@@ -11,18 +11,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from proffer.core.cron import check_cron
 from proffer.core.errors import CannotStart, Invalid
 from proffer.core.events import Event
 from proffer.core.queries import Query
 from proffer.core.schema import EntityKind, EventType, Schema
 from proffer.features.conditions import OPERATORS, Condition
 from proffer.features.view import FeatureView
-from proffer.models.base import Retriever
+from proffer.models.base import Ranker, Retriever
 from proffer.models.rankers.linear import LinearHeuristic
 
 SOURCE = "source:"
 """How a template names a source instead of a feature column."""
 MOST_DAYS, MOST_SPREADS = 36_500.0, 1_000.0
+MOST_PEAKED, DEEPEST = 0.001, 500
+TRAINING = {"seconds": (1.0, 604_800.0), "memory_mb": (64.0, 1_048_576.0)}
+"""What a training may be limited to, from and to."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -73,6 +77,23 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     also: tuple[tuple[str, float], ...] = ()
 
 
+class Exploration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How places of a slate are drawn by chance, so that what is never shown first can be learned about.
+
+    `epsilon` draws each place, with that chance, evenly among the best `depth` that are left; `plackett_luce` draws
+    each in proportion to exp(score / temperature), scores in standard deviations of the best `depth`: a low
+    temperature stays close to their order (Plackett 1975). Each place's propensity is logged with the decision.
+    """
+
+    policy: Literal["off", "epsilon", "plackett_luce"] = "off"
+    epsilon: float = 0.05
+    temperature: float = 0.1
+    depth: int = 50
+
+
+NO_EXPLORATION = Exploration()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """How a slate is made: sources, heuristics below them, conditions, rules, words.
@@ -80,8 +101,9 @@ class Pipeline:
     `retrievers` are makers of unfitted retrievers; declared `weights` blend them without any training (most pipelines
     declare none and learn them); `heuristics` are weighted feature columns by name, whose weights
     settings can change; `ladder` names what answers, in this order, when no model can: heuristics or retrievers, the
-    last one a retriever that cannot fail. `pool` is how many candidates each source proposes; `diversity` the default
-    lambda of MMR (1 = relevance only).
+    last one a retriever that cannot fail. `rankers` are makers of unfitted rankers, challengers of the blend at each
+    training. `pool` is how many candidates each source proposes; `diversity` the default
+    lambda of MMR (1 = relevance only); `exploration` how places are drawn by chance where settings do not say.
     """
 
     name: str
@@ -89,11 +111,13 @@ class Pipeline:
     weights: Mapping[str, float] = field(default_factory=dict)
     heuristics: Mapping[str, LinearHeuristic] = field(default_factory=dict)
     ladder: tuple[str, ...] = ("newest",)
+    rankers: tuple[Callable[[], Ranker], ...] = ()
     eligible: tuple[Eligible, ...] = ()
     rules: tuple[Rule, ...] = (Rule(do="seen_out", name="seen"),)
     templates: tuple[Template, ...] = ()
     pool: int = 100
     diversity: float = 1.0
+    exploration: Exploration = NO_EXPLORATION
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -103,6 +127,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `heuristics`: weights of feature columns by heuristic. `rules`: replace the pipeline's by pipeline name.
     `diversity`: default lambda by pipeline name. `assume_seen`: how many first places of a served slate count as
     impressions at once, by pipeline name; without it only what the page reports as seen counts.
+    `schedule`: when a server trains a pipeline by itself, a cron expression in the machine's local time or "off".
+    `training`: what a training may use, `seconds` of wall clock and `memory_mb` of resident memory.
+    `exploration`: how places are drawn by chance, by pipeline name.
     """
 
     labels: dict[str, float] = {}
@@ -111,6 +138,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rules: dict[str, list[Rule]] = {}
     diversity: dict[str, float] = {}
     assume_seen: dict[str, int] = {}
+    schedule: dict[str, str] = {}
+    training: dict[str, float] = {}
+    exploration: dict[str, Exploration] = {}
+
+
+class Labels(msgspec.Struct, frozen=True, kw_only=True):
+    """How the events of one subject and item become one grade; `Settings.labels` or the declaration weighs each type.
+
+    `combine` takes the highest weight, the sum of all, or that of the last event. With `negative_outweighs`, one
+    event below 0 makes the grade that of the lowest, whatever else happened. `window` is how long after a decision an
+    event that names no query still counts as an answer to it; older decisions are closed.
+    """
+
+    combine: Literal["max", "sum", "last"] = "max"
+    negative_outweighs: bool = True
+    window: timedelta = timedelta(days=1)
 
 
 class World(Protocol):
@@ -129,8 +172,8 @@ class App:
 
     `subject` and `item` name the kinds that pipelines bring together. `response` names two feature columns: the
     smoothed rate of answers per impression, and log1p of the impressions behind it. `impression` names the event type
-    that says an item was on the subject's screen. `simulate(seed, size)` makes a
-    toy world; sizes are small and medium.
+    that says an item was on the subject's screen. `labels` combines the events of a subject and an item into a grade.
+    `simulate(seed, size)` makes a toy world; sizes are small and medium.
     """
 
     name: str
@@ -143,6 +186,7 @@ class App:
     pipelines: tuple[Pipeline, ...]
     response: tuple[str, str] | None = None
     impression: str | None = None
+    labels: Labels = Labels()
     simulate: Callable[[int, str], World] | None = None
 
     def __post_init__(self) -> None:
@@ -160,6 +204,8 @@ class App:
             _declared(pipeline, self.view.columns)
         if set(self.response or ()) - set(self.view.columns):
             raise CannotStart(f"the response of {self.name} names columns that its view does not have")
+        if self.labels.window <= timedelta(0):
+            raise CannotStart(f"the labels of {self.name} have a window of no time")
         if self.impression is not None and self.impression not in self.weights:
             raise CannotStart(f"the impression of {self.name} is no event it declares")
 
@@ -212,10 +258,26 @@ class App:
         for name, places in settings.assume_seen.items():
             if places < 1:
                 raise Invalid("counts from 1", field=f"assume_seen.{name}", remedy="Leave it out to assume nothing.")
+        _known(settings.schedule, {p.name for p in self.pipelines if not p.weights}, "schedule")
+        for name, expression in settings.schedule.items():
+            check_cron(expression, f"schedule.{name}")
+        _known(settings.training, TRAINING, "training")
+        for name, value in settings.training.items():
+            _between(value, *TRAINING[name], f"training.{name}")
+        _known(settings.exploration, {p.name for p in self.pipelines}, "exploration")
+        for name, exploration in settings.exploration.items():
+            check_exploration(exploration, f"exploration.{name}")
         for rules in settings.rules.values():
             for rule in rules:
                 check_rule(rule, self)
         return settings
+
+
+def check_exploration(exploration: Exploration, field: str) -> None:
+    """Raise Invalid for a chance, temperature or depth that cannot be drawn with."""
+    _between(exploration.epsilon, 0.0, 1.0, f"{field}.epsilon")
+    _between(exploration.temperature, MOST_PEAKED, MOST_SPREADS, f"{field}.temperature")
+    _between(exploration.depth, 2, DEEPEST, f"{field}.depth")
 
 
 def check_rule(rule: Rule, app: App) -> None:
@@ -265,8 +327,12 @@ def _declared(pipeline: Pipeline, columns: Sequence[str]) -> None:
     """Raise CannotStart when a pipeline names a source or a feature column that there is not."""
     retrievers = [make().name for make in pipeline.retrievers]
     sources = {*retrievers, *pipeline.heuristics}
+    check_exploration(pipeline.exploration, f"exploration of {pipeline.name}")
     if len(sources) < len(retrievers) + len(pipeline.heuristics):
         raise CannotStart(f"two sources of pipeline {pipeline.name} have one name")
+    rankers = [make().name for make in pipeline.rankers]
+    if len(set(rankers)) < len(rankers):
+        raise CannotStart(f"two rankers of pipeline {pipeline.name} have one name")
     if not pipeline.ladder or pipeline.ladder[-1] not in retrievers:
         raise CannotStart(f"the ladder of pipeline {pipeline.name} does not end with one of its retrievers")
     named = {template.column for template in pipeline.templates}

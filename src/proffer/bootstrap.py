@@ -144,7 +144,7 @@ def open_engine(
     stores = open_stores(home / name, writable=writable)
     try:
         app = application(found.app)
-        return Engine(app, name, stores, clock=clock or SystemClock(), ids=ids or RandomIds())
+        return Engine(app, name, stores, clock=clock or SystemClock(), ids=ids or RandomIds(), home=home)
     except BaseException:
         stores.log.close()
         raise

@@ -250,7 +250,7 @@ def test_of_two_promotions_one_wins(filled: Site) -> None:
     saved = registry.save(
         "home",
         "toy",
-        schema="v",
+        schema=filled.engines["feed"].app.view.version,
         position=1,
         parameters={"retrievers": {}, "weights": {}},
         metrics={},

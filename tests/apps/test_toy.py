@@ -8,6 +8,7 @@ import pytest
 
 from proffer.apps.feed.simulate import START, Toy
 from proffer.core.errors import Invalid
+from proffer.engine.plan import Budget
 from tests.engine.worlds import NOW, asks, champion, new_engine
 
 SEEDS = (0, 1, 2)
@@ -58,7 +59,7 @@ def outcomes(seed: int) -> dict[str, float]:
     """Return the mean utility over all users of the top 5 of each contender, as a share of the oracle's best."""
     toy = Toy(seed, "small")
     engine = new_engine(toy.events)
-    engine.train()
+    engine.train(budget=Budget.of(3))
     found = {"champion": top5(engine, toy)}
     for source in ("popularity", "newest"):
         champion(engine, {source: 1.0})

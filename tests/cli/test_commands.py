@@ -206,15 +206,51 @@ def test_status(filled: Run) -> None:
     assert "no server runs" in filled("status", "feed").stdout
 
 
-def test_train_and_evaluate(filled: Run) -> None:
-    version = parsed(filled("train", "feed", "--json"))
-    assert parsed(filled("status", "feed", "--json"))["champions"]["home"]["version"] == version["id"]
-    assert "champion" in filled("train", "feed").stdout
-    period = ("--from", "2023-11-20", "--until", "2023-11-23T12:00:00Z")
-    report = parsed(filled("evaluate", "feed", "--protocol", "daily", *period, "--lists", 20, "--json"))
+def test_train_keeps_a_version_that_serves_only_if_it_won(filled: Run) -> None:
+    version = parsed(filled("train", "feed", "--budget", 1, "--json"))
+    gate = version["metrics"]["gate"]
+    serving = parsed(filled("status", "feed", "--json"))["champions"]["home"]["version"]
+    assert (serving == version["id"]) == gate["wins"]
+
+
+def test_evaluate_shows_phases_table_and_verdict_and_draws(filled: Run, tmp_path: Path) -> None:
+    period = ("--from", "2023-11-20", "--until", "2023-11-23T12:00:00Z", "--lists", 20, "--budget", 1)
+    report = parsed(filled("evaluate", "feed", "--protocol", "daily", *period, "--json"))
     assert report["protocol"] == "daily"
     assert report["rows"]
-    assert "ndcg@10" in filled("evaluate", "feed", *period, "--lists", 20).stdout
+    picture = tmp_path / "table.svg"
+    text = filled("evaluate", "feed", *period, "--plot", picture).stdout
+    assert all(word in text for word in ("ndcg@10", "champion", "Phases", "Regret", "Chosen before", "Planned for 1 s"))
+    assert "Does not serve" in text or "Serves" in text
+    assert "newest" in picture.read_text()
+
+
+@pytest.mark.parametrize("protocol", ["temporal", "leave-last-out"])
+def test_evaluate_by_another_protocol(filled: Run, protocol: str) -> None:
+    report = parsed(filled("evaluate", "feed", "--protocol", protocol, "--budget", 1, "--json"))
+    assert report["protocol"] == protocol
+    assert [phase["name"] for phase in report["phases"]] == ["blend", "learn", "choose", "report"]
+    assert report["gate"]["why"]
+
+
+def test_a_fixed_split_needs_no_workspace(run: Run, tmp_path: Path) -> None:
+    train, test = tmp_path / "train.tsv", tmp_path / "test.tsv"
+    rows = [
+        f"u{user}\tp{(user * 3 + step * 5) % 23}\t{1_700_000_000 + step * 3600}"
+        for step in range(8)
+        for user in range(12)
+    ]
+    train.write_text("\n".join(rows) + "\nbroken\n")
+    test.write_text(
+        "\n".join(f"u{user}\tp{(user + 11) % 23}\t1700090000" for user in range(12)) + "\nu0\tnew\t1700090001\n"
+    )
+    report = parsed(run("evaluate", "--train", train, "--test", test, "--app", "feed", "--budget", 1, "--json"))
+    assert report["protocol"] == "split"
+    assert report["split"]["train"]["damaged"] == 1
+    assert any("1 damaged rows of train" in note for note in report["notes"])
+    assert any("1 wanted items of the test are unknown" in note for note in report["notes"])
+    assert "two files" in run("evaluate", "--train", train, status=1).stderr
+    assert "needs no workspace" in run("evaluate", "feed", "--train", train, "--test", test, status=1).stderr
 
 
 @pytest.mark.parametrize(
@@ -223,8 +259,12 @@ def test_train_and_evaluate(filled: Run) -> None:
         (["--from", "2023-11-20", "--until", "2023-11-20"], "does not lie after"),
         (["--from", "yesterday", "--until", "2023-11-20"], "a date like"),
         (["--from", "2030-01-01", "--until", "2030-02-01"], "The log covers 2023-11-14 to 2023-11-24"),
-        (["--from", "2023-11-01", "--until", "2023-11-30", "--protocol", "weekly"], "Use daily"),
+        (["--from", "2023-11-01", "--until", "2023-11-30", "--protocol", "weekly"], "Use one of daily, temporal, leave-last-out"),
         (["--from", "2023-11-01", "--until", "2023-11-30", "--lists", "0"], "at least 1"),
+        (["--budget", "0"], "more than 0 seconds"),
+        (["--memory", "-1"], "more than 0 MB"),
+        (["--plot", "table.pdf"], "ending in .svg or .png"),
+        (["--protocol", "leave-last-out", "--from", "2023-11-01"], "goes by no period"),
     ],
 )
 def test_evaluate_says_what_is_wrong(filled: Run, arguments: list[str], message: str) -> None:

@@ -38,9 +38,10 @@ def test_commands_beside_a_server(filled: Run, home: Path, tmp_path: Path, event
         (tmp_path / "new.json").write_text('{"diversity": {"home": 0.5}}')
         assert parsed(filled("settings", "feed", "--set", tmp_path / "new.json")) == {"diversity": {"home": 0.5}}
         assert "Stop it, make the token" in filled("token", "feed", status=1).stderr
-        version = parsed(filled("train", "feed", "--json"))
+        version = parsed(filled("train", "feed", "--budget", 1, "--json"))
         status = parsed(filled("status", "feed", "--json"))
-        assert status["champions"]["home"]["version"] == version["id"]
+        wins = version["metrics"]["gate"]["wins"]
+        assert (status["champions"]["home"]["version"] == version["id"]) == wins
         assert status["server"] == child.url
     assert counts(home) == {"accepted": 128, "duplicates": 121, "conflicts": 0, "quarantined": 1}
 

@@ -107,13 +107,27 @@ class BrokenFeature(PlainFeature):
         raise RuntimeError(BROKEN)
 
 
-def test_a_broken_feature_leaves_the_last_rung():
+def with_broken_feature(**changes):
     view = FeatureView("broken", app.view.scopes, (*app.view.features, BrokenFeature()))
-    engine = new_engine(app=replace(app, view=view))
+    return replace(app, view=view, pipelines=(replace(HOME, **changes),))
+
+
+def test_a_broken_feature_leaves_the_last_rung():
+    reading = LinearHeuristic({"broken": (1.0, "identity")})
+    engine = new_engine(app=with_broken_feature(heuristics=dict.fromkeys(HOME.heuristics, reading)))
     few_posts(engine)
     decision = engine.recommend(asks())
     assert decision.model == "newest"
     assert [placed.id for placed in decision.slate] == list("fedcba")
+    assert all(placed.reasons for placed in decision.slate)
+
+
+def test_a_broken_feature_that_no_heuristic_reads_harms_none():
+    engine = new_engine(app=with_broken_feature())
+    few_posts(engine)
+    decision = engine.recommend(asks())
+    assert decision.model == "personal"
+    assert all(placed.reasons for placed in decision.slate)
 
 
 def test_when_no_rung_works_it_says_so():

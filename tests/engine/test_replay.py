@@ -90,7 +90,7 @@ def test_the_slate_follows_from_the_log_at_its_position():
     asked = Asked.of(decision.query, engine.fitted["home"], settings_then, then)
     ranked = by_model(asked)
     lineup = line_up(ranked, asked.fitted, asked.settings, asked.rules, decision.query)
-    assert make_slate(lineup, ranked.pool, asked.fitted, then, decision.query) == decision.slate
+    assert make_slate(lineup, ranked, asked.fitted, then, decision.query) == decision.slate
 
 
 users, posts = st.sampled_from(["u1", "u2", "u3", "u4"]), st.sampled_from([f"p{n}" for n in range(6)])

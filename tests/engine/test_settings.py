@@ -6,6 +6,7 @@ import pytest
 
 from proffer.apps.feed.app import HOME, app
 from proffer.core.errors import Invalid
+from proffer.engine.plan import Budget
 from proffer.stores.memory import memory_stores
 from tests.engine.worlds import DAY, NOW, accepted, asks, champion, did, few_posts, new_engine, post, shown, toy
 
@@ -105,9 +106,9 @@ def test_label_weights_decide_what_training_takes_for_wanted():
     events = toy().events[:7000]
     engine = new_engine(events)
     engine.configure({"labels": {"view": 0.0, "comment": 0.0, "share": 0.0, "bookmark": 0.0}})
-    version = engine.train()
+    version = engine.train(budget=Budget.of(1))
     assert 0 < version.metrics["wanted"] <= sum(event.type == "like" for event in events)
-    assert version.metrics["wanted"] < new_engine(events).train().metrics["wanted"]
+    assert version.metrics["wanted"] < new_engine(events).train(budget=Budget.of(1)).metrics["wanted"]
 
 
 def test_labels_do_not_disturb_what_serves():

@@ -15,9 +15,8 @@ from proffer.core.entities import EntityRef
 from proffer.core.events import Event
 from proffer.core.ports import Stores
 from proffer.core.queries import Query
-from proffer.engine.backtest import fit
 from proffer.engine.engine import Engine
-from proffer.engine.fitted import Fitted, unfitted
+from proffer.engine.fitted import Fitted, fit, unfitted
 from proffer.stores.memory import memory_stores
 
 NOW = START + timedelta(days=14)

@@ -3,6 +3,7 @@
 import math
 
 import msgspec
+import numpy as np
 import pytest
 
 from proffer.core.errors import Invalid
@@ -112,3 +113,33 @@ def test_every_column_is_described():
         assert formula
         assert window
         assert stage in ("state", "request", "list", "model")
+
+
+def test_some_columns_are_those_of_the_whole_matrix():
+    app_view, state, subject, at = _filled()
+    items = np.arange(len(state.ids))
+    whole = app_view.matrix(state.batch(subject, items, at, {}))
+    for place, name in enumerate(app_view.columns):
+        some = app_view.some(state.batch(subject, items, at, {}), [name])
+        np.testing.assert_array_equal(some[:, 0], whole[:, place])
+    picked = [app_view.columns[5], app_view.columns[-1], app_view.columns[0]]
+    both = app_view.some(state.batch(subject, items, at, {}), picked)
+    np.testing.assert_array_equal(both, whole[:, [5, -1, 0]])
+
+
+def test_which_columns_depend_on_the_list():
+    view, *_ = _filled()
+    assert view.relative(["i_age", "list_rank_age"])
+    assert view.relative(["n_candidates"])
+    assert not view.relative(["i_age", "hour_sin"])
+
+
+def _filled():
+    from proffer.apps.feed.app import app
+
+    world = app.simulate(1, "small")
+    events = [msgspec.structs.replace(event, sequence=place) for place, event in enumerate(world.events, 1)]
+    state = State(app.view, app.schema, subject=app.subject, item=app.item)
+    state.fold(events[:3000])
+    subject = next(event.actor for event in events if event.actor.kind == app.subject)
+    return app.view, state, subject, state.latest + 60.0

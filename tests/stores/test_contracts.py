@@ -1,10 +1,12 @@
 from contextlib import contextmanager, nullcontext
 
-from proffer.stores.memory import MemoryDecisions, MemoryLog, MemoryRegistry, MemorySnapshots, MemoryTokens
+from proffer.stores.memory import MemoryDecisions, MemoryJobs, MemoryLog, MemorySnapshots, MemoryTokens
+from proffer.stores.memory_registry import MemoryRegistry
 from proffer.stores.snapshots import FileSnapshots
 from proffer.stores.sqlite import sqlite_stores
 from proffer.testing import (
     DecisionLogContract,
+    JobStoreContract,
     LogContract,
     ModelRegistryContract,
     StateStoreContract,
@@ -41,6 +43,11 @@ class TestSqliteTokens(TokenStoreContract):
         return opened(folder, "tokens")
 
 
+class TestSqliteJobs(JobStoreContract):
+    def open(self, folder):
+        return opened(folder, "jobs")
+
+
 class TestFileSnapshots(StateStoreContract):
     def open(self, folder):
         return nullcontext(FileSnapshots(folder))
@@ -68,6 +75,13 @@ class TestMemoryRegistry(ModelRegistryContract):
 class TestMemoryTokens(TokenStoreContract):
     def open(self, folder):
         return nullcontext(MemoryTokens())
+
+
+class TestMemoryJobs(JobStoreContract):
+    durable = False
+
+    def open(self, folder):
+        return nullcontext(MemoryJobs())
 
 
 class TestMemorySnapshots(StateStoreContract):

@@ -4,8 +4,12 @@ import errno
 import os
 import random
 import shutil
+import sqlite3
 import time
+from contextlib import closing
+from hashlib import sha256
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,6 +18,7 @@ from proffer.core.errors import Corrupt, NotFound, StorageFull, WorkspaceBusy
 from proffer.stores.artifacts import Artifacts, describe
 from proffer.stores.snapshots import FileSnapshots
 from proffer.stores.sqlite import sqlite_stores
+from proffer.testing.job_contract import sample_job
 from proffer.testing.samples import START
 
 ARRAYS = {"rows": np.arange(500.0).reshape(50, 10), "ids": np.array(["a", "b\u00e5"])}
@@ -180,6 +185,18 @@ def test_a_killed_training_is_swept_after_an_hour(tmp_path):
     assert [path.name for path in (tmp_path / "models").iterdir()] == [".tmp-new"]
 
 
+def test_a_killed_training_is_swept_by_the_next_one_too(tmp_path):
+    artifacts = Artifacts(tmp_path / "models")
+    artifacts.write(model(1), ARRAYS)
+    left = tmp_path / "models" / ".tmp-killed"
+    left.mkdir()
+    artifacts.write(model(2), ARRAYS)
+    assert left.exists()
+    os.utime(left, (time.time() - 4000,) * 2)
+    artifacts.write(model(3), ARRAYS)
+    assert not left.exists()
+
+
 def test_a_training_process_writes_and_the_writer_adopts(tmp_path):
     parent = sqlite_stores(tmp_path)
     trainer = sqlite_stores(tmp_path, writable=False)
@@ -189,14 +206,88 @@ def test_a_training_process_writes_and_the_writer_adopts(tmp_path):
     assert trainer.registry.load(saved.id)[0] == saved
     assert parent.registry.history("main") == []
     with pytest.raises(NotFound):
-        parent.registry.promote(saved.id, expected_revision=0)
+        parent.registry.promote(saved.id, expected_revision=0, at=START)
     assert parent.registry.adopt(saved.id) == parent.registry.adopt(saved.id) == saved
-    assert parent.registry.promote(saved.id, expected_revision=0) == 1
+    assert parent.registry.promote(saved.id, expected_revision=0, at=START) == 1
     assert trainer.registry.champion("main") == (saved, 1)
     (tmp_path / "models" / saved.id / "arrays.npz").write_bytes(b"PK")
     with pytest.raises(Corrupt):
         parent.registry.adopt(saved.id)
     with pytest.raises(WorkspaceBusy):
-        trainer.registry.promote(saved.id, expected_revision=1)
+        trainer.registry.promote(saved.id, expected_revision=1, at=START)
     trainer.log.close()
     parent.log.close()
+
+
+@pytest.mark.parametrize("wrong", ["extra", "folder", "pipe", "link"])
+def test_only_the_three_files_of_a_model_may_be_in_its_folder(tmp_path, wrong):
+    artifacts = Artifacts(tmp_path / "models")
+    folder = tmp_path / "models" / artifacts.write(model(), ARRAYS).id
+    if wrong == "extra":
+        (folder / "model.pkl").write_bytes(b"\x80\x04K\x01.")
+    elif wrong == "folder":
+        (folder / "more").mkdir()
+    elif wrong == "pipe":
+        (folder / "arrays.npz").unlink()
+        os.mkfifo(folder / "arrays.npz")
+    else:
+        folder.rename(tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Corrupt):
+        artifacts.read(folder.name)
+    # Writing the same content again puts a sound folder there.
+    assert artifacts.read(artifacts.write(model(), ARRAYS).id)[0] == model()
+
+
+def test_a_model_of_before_its_origin_was_told_can_still_be_read(tmp_path):
+    version = Artifacts(tmp_path).write(model(), ARRAYS)
+    manifest = tmp_path / version.id / "manifest.json"
+    told = msgspec.json.decode(manifest.read_bytes())
+    for name in ("code", "since", "until", "events"):
+        del told[name]
+    manifest.write_bytes(msgspec.json.encode(told))
+    seal = f"{sha256(manifest.read_bytes()).hexdigest()}  manifest.json\n"
+    (tmp_path / version.id / "manifest.sha256").write_text(seal)
+    assert Artifacts(tmp_path).read(version.id)[0] == version == model()
+
+
+def test_a_workspace_of_before_promotions_were_kept_opens_and_goes_on(tmp_path):
+    stores = sqlite_stores(tmp_path)
+    saved = [
+        stores.registry.save(
+            "main", "x", schema="v", position=1, parameters={"n": n}, metrics={}, arrays=ARRAYS, at=START
+        )
+        for n in range(2)
+    ]
+    stores.registry.promote(saved[0].id, expected_revision=0, at=START)
+    stores.log.close()
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        connection.executescript("DROP TABLE promotions; DROP TABLE vouched;")
+    reading = sqlite_stores(tmp_path, writable=False)
+    assert reading.registry.champion("main") == (saved[0], 1)
+    assert reading.registry.promotions("main") == []
+    assert not reading.registry.vouched(saved[0].id, "1.0")
+    reading.log.close()
+    for _ in range(2):
+        stores = sqlite_stores(tmp_path)
+        # What served then begins the list, made when the version was.
+        [first] = stores.registry.promotions("main")
+        assert (first.revision, first.version, first.at, first.how) == (1, saved[0].id, START, "promote")
+        stores.log.close()
+    stores = sqlite_stores(tmp_path)
+    assert stores.registry.promote(saved[1].id, expected_revision=1, at=START) == 2
+    assert [change.version for change in stores.registry.promotions("main")] == [saved[1].id, saved[0].id]
+    stores.log.close()
+
+
+def test_a_workspace_of_before_there_were_jobs_opens_and_takes_some(tmp_path):
+    sqlite_stores(tmp_path).log.close()
+    with sqlite3.connect(tmp_path / "log.db") as connection:
+        connection.execute("DROP TABLE jobs")
+    connection.close()
+    reading = sqlite_stores(tmp_path, writable=False)
+    assert (reading.jobs.find(), reading.jobs.get("j_1")) == ([], None)
+    reading.log.close()
+    stores = sqlite_stores(tmp_path)
+    assert stores.jobs.add(sample_job("j_1")) == stores.jobs.get("j_1")
+    stores.log.close()

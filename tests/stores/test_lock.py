@@ -9,6 +9,7 @@ from proffer.core.errors import CannotStart, Corrupt, Invalid, NotFound, Workspa
 from proffer.core.events import Counts
 from proffer.stores.sqlite import Writing, announce, sqlite_stores, writing
 from proffer.testing import sample_decision, sample_event
+from proffer.testing.samples import START
 
 HOLD = """
 import sys, pathlib
@@ -116,7 +117,7 @@ def test_reading_only(tmp_path):
         lambda: stores.log.append([sample_event("e2")]),
         lambda: stores.decisions.put(sample_decision("d1")),
         lambda: stores.tokens.remove("x"),
-        lambda: stores.registry.promote("m_1", expected_revision=0),
+        lambda: stores.registry.promote("m_1", expected_revision=0, at=START),
         lambda: stores.snapshots.save("v", 1, {}),
     ):
         with pytest.raises(Invalid, match="reading only"):

@@ -1,10 +1,10 @@
-"""Operations on a workspace itself: settings, models, counts."""
+"""Operations on a workspace itself: settings, counts."""
 
 from typing import Any
 
 import msgspec
 
-from proffer.api import answers, messages
+from proffer.api import answers
 from proffer.api.operations import ADMIN, BASE, READ, WRITE, Call, Operation
 from proffer.app import Settings
 
@@ -19,39 +19,6 @@ def put_settings(call: Call) -> Settings:
     call.engine.app.settings(call.body)
     empty: dict[str, Any] = {name: {} for name in Settings.__struct_fields__}
     return call.engine.configure({**empty, **call.body})
-
-
-def models(call: Call) -> answers.Models:
-    """Return every pipeline's versions and champion."""
-    return answers.Models(pipelines=[_models(call, pipeline.name) for pipeline in call.engine.app.pipelines])
-
-
-def _models(call: Call, pipeline: str) -> answers.PipelineModels:
-    registry = call.engine.stores.registry
-    champion, revision = registry.champion(pipeline)
-    versions = [
-        answers.Version(
-            id=version.id,
-            name=version.name,
-            created_at=version.created_at,
-            schema=version.schema,
-            position=version.position,
-            metrics=version.metrics,
-        )
-        for version in registry.history(pipeline)
-    ]
-    return answers.PipelineModels(
-        pipeline=pipeline, champion=champion.id if champion else None, revision=revision, versions=versions
-    )
-
-
-def promote(call: Call) -> answers.Promoted:
-    """Let a version serve from now on; one that a trainer left in the models' folder is listed first."""
-    body: messages.Promote = call.body
-    version = call.path["version"]
-    revision = call.engine.release(version, body.expected_revision)
-    pipeline = call.engine.stores.registry.load(version)[0].pipeline
-    return answers.Promoted(pipeline=pipeline, champion=version, revision=revision)
 
 
 def stats(call: Call) -> answers.Stats:
@@ -97,30 +64,6 @@ OPERATIONS = (
         answer=EXAMPLE,
         lane=WRITE,
         call=put_settings,
-    ),
-    Operation(
-        name="listModels",
-        method="GET",
-        path=f"{BASE}/models",
-        scope=READ,
-        summary="List every pipeline's model versions and which one serves.",
-        returns=answers.Models,
-        answer={"pipelines": [{"pipeline": "home", "champion": None, "revision": 0, "versions": []}]},
-        call=models,
-    ),
-    Operation(
-        name="promoteModel",
-        method="POST",
-        path=f"{BASE}/models/{{version}}/promote",
-        scope=ADMIN,
-        summary="Let a model version serve from now on, if nobody was faster.",
-        body=messages.Promote,
-        returns=answers.Promoted,
-        examples={"first": {"expected_revision": 0}},
-        answer={"pipeline": "home", "champion": "m_0f3a", "revision": 1},
-        also={409: "Another version was promoted meanwhile."},
-        lane=WRITE,
-        call=promote,
     ),
     Operation(
         name="stats",

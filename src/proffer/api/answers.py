@@ -8,6 +8,8 @@ import msgspec
 from proffer.core.decisions import Considered, Decision, Placed
 from proffer.core.entities import EntityRef
 from proffer.core.events import Event, Receipt
+from proffer.core.jobs import Job
+from proffer.engine.status import Origin, PipelineStatus, Trained
 
 Members = dict[str, Any]
 
@@ -190,22 +192,22 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Promoted(msgspec.Struct, frozen=True, kw_only=True):
-    """What serves now, and the revision to promote against next."""
+    """What serves now (null: none, the ladder answers), and the revision to promote against next."""
 
     pipeline: str
-    champion: str
+    champion: str | None
     revision: int
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A model version: what it is, what it was fitted on, how it compared."""
+    """A model version: what it is and was fitted on, whether it serves now, how it compared, what it learned."""
 
-    id: str
-    name: str
-    created_at: datetime
-    schema: str
-    position: int
-    metrics: Members
+    pipeline: str
+    model: Origin
+    serves: bool
+    report: Members
+    parameters: Members
+    files: dict[str, str]
 
 
 class PipelineModels(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,13 +216,34 @@ class PipelineModels(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: str
     champion: str | None
     revision: int
-    versions: list[Version]
+    versions: list[Trained]
+
+
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers for each pipeline."""
+
+    pipelines: list[PipelineStatus]
+
+
+class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
+    """The report that a version was saved with."""
+
+    pipeline: str
+    version: str
+    report: Members
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
     """Every pipeline's models."""
 
     pipelines: list[PipelineModels]
+
+
+class Jobs(msgspec.Struct, frozen=True, kw_only=True):
+    """Trainings, newest first; their logs are shown one by one."""
+
+    jobs: list[Job]
+    next: str | None
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):

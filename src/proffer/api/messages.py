@@ -133,3 +133,28 @@ class Promote(Body, frozen=True, kw_only=True):
     """The revision the promotion counts on, so that of two at the same time one wins."""
 
     expected_revision: Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class EvaluatedQuery(Body, frozen=True, kw_only=True):
+    """The version whose report is asked for; without one, that which serves the pipeline (by default the first)."""
+
+    version: Id | None = None
+    pipeline: str | None = None
+
+
+class Train(Body, frozen=True, kw_only=True):
+    """A training of a pipeline, by default the application's first; limits left out are those of the settings."""
+
+    pipeline: str | None = None
+    seconds: Annotated[float, Meta(ge=1, le=604_800, description="Wall clock it may take.")] | None = None
+    budget: Annotated[float, Meta(gt=0, le=604_800, description="Seconds what is tried may cost.")] | None = None
+    memory_mb: Annotated[int, Meta(ge=64, le=1_048_576, description="Resident memory it may use, in MB.")] | None = None
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Of what is drawn by chance.")] = 0
+
+
+class JobsQuery(Body, frozen=True, kw_only=True):
+    """Trainings of one pipeline or of all; `after` is the `next` of the page before."""
+
+    pipeline: str | None = None
+    after: Id | None = None
+    limit: Limit = 20

@@ -62,17 +62,31 @@ def engine_metrics(engines: Mapping[str, "Engine"]) -> Iterable[Metric]:
         labels=("workspace", "pipeline", "model", "fallback"),
     )  # fmt: skip
     seconds = CounterMetricFamily("proffer_decision_seconds", "Time spent on decisions.", labels=("workspace",))
+    explored = CounterMetricFamily(
+        "proffer_explored_places", "Places filled by exploration, by pipeline.", labels=("workspace", "pipeline")
+    )
     dropped = CounterMetricFamily("proffer_decisions_dropped", "Decisions not logged.", labels=("workspace",))
     logged = GaugeMetricFamily("proffer_log_position", "Last sequence of the log.", labels=("workspace",))
     folded = GaugeMetricFamily("proffer_folded_position", "Last sequence folded.", labels=("workspace",))
     rows = GaugeMetricFamily("proffer_state_rows", "State rows, by scope.", labels=("workspace", "scope"))
     size = GaugeMetricFamily("proffer_state_bytes", "Bytes of state rows, by scope.", labels=("workspace", "scope"))
+    trainings = CounterMetricFamily(
+        "proffer_trainings", "Trainings that ended, by pipeline and state.", labels=("workspace", "pipeline", "state")
+    )
+    spent = CounterMetricFamily("proffer_training_seconds", "Time spent on trainings.", labels=("workspace",))
+    active = GaugeMetricFamily("proffer_trainings_active", "Trainings that wait or run.", labels=("workspace",))
     for name, engine in engines.items():
+        for (pipeline, state), number in list(engine.jobs.ended.items()):
+            trainings.add_metric((name, pipeline, state), number)
+        spent.add_metric((name,), engine.jobs.seconds)
+        active.add_metric((name,), engine.jobs.active)
         counts = engine.counters.received
         for verdict in ("accepted", "duplicates", "conflicts", "quarantined"):
             receipts.add_metric((name, verdict), getattr(counts, verdict))
         for (pipeline, model, fallback), number in list(engine.counters.decisions.items()):
             decisions.add_metric((name, pipeline, model, str(fallback).lower()), number)
+        for pipeline, number in list(engine.counters.explored.items()):
+            explored.add_metric((name, pipeline), number)
         seconds.add_metric((name,), engine.counters.seconds)
         dropped.add_metric((name,), engine.stores.decisions.dropped())
         logged.add_metric((name,), engine.stores.log.last())
@@ -80,4 +94,4 @@ def engine_metrics(engines: Mapping[str, "Engine"]) -> Iterable[Metric]:
         for scope, figures in engine.state.sizes().items():
             rows.add_metric((name, scope), figures["rows"])
             size.add_metric((name, scope), figures["bytes"])
-    return (receipts, decisions, seconds, dropped, logged, folded, rows, size)
+    return (receipts, decisions, explored, seconds, dropped, logged, folded, rows, size, trainings, spent, active)

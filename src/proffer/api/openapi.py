@@ -97,7 +97,7 @@ _KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Becomes the id of an event that has none, so that a repeated request counts once.",
+    "description": "A repeated request with the same key counts once; an event that has no id gets it as its id.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
 }
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -69,6 +69,7 @@ def serve(
         # What start-up made stays: looking through it again and again is what slows single requests down.
         gc.collect()
         gc.freeze()
+        open_things.enter_context(closing(app.state.site.schedule.start()))
         run(app, listening)
     return 0
 

@@ -8,12 +8,17 @@ from proffer.api.auth import Keyring
 from proffer.api.limits import Lane, Limits, Rate
 from proffer.api.metrics import Metrics
 from proffer.api.operations import READ, WATCH, WRITE, Operation, check_table
+from proffer.core.clock import SystemClock
 from proffer.engine.engine import Engine
+from proffer.engine.schedule import Schedule
 
 
 @dataclass(kw_only=True)
 class Site:
-    """One server: the engines it serves and what guards them. `stopping` turns readiness off before the end."""
+    """One server: the engines it serves and what guards them. `stopping` turns readiness off before the end.
+
+    `schedule` knows the planned trainings; the process that serves starts it.
+    """
 
     engines: Mapping[str, Engine]
     operations: Sequence[Operation]
@@ -26,6 +31,8 @@ class Site:
 
     def __post_init__(self) -> None:
         check_table(tuple(self.operations))
+        clock = next((engine.clock for engine in self.engines.values()), None)
+        self.schedule = Schedule(self.engines, clock=clock or SystemClock())
         self.rate = Rate(self.limits.requests_per_minute)
         self.lanes = {
             READ: Lane(self.limits.readers, self.limits.waiting),

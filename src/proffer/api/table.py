@@ -1,6 +1,6 @@
 """The table of operations: the single source of routes, checks and documentation."""
 
-from proffer.api import admin, entities, events, monitor, slates
+from proffer.api import admin, entities, events, models, monitor, slates, training
 from proffer.api.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -8,5 +8,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *entities.OPERATIONS,
     *slates.OPERATIONS,
     *admin.OPERATIONS,
+    *models.OPERATIONS,
+    *training.OPERATIONS,
     *monitor.OPERATIONS,
 )

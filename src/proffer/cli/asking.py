@@ -48,7 +48,7 @@ def recommend(
             explanation = engine.explain(query, check_id(explain, "--explain"))
             show_json(explanation) if json else _show_explanation(explanation)
             return
-        decision = serve.recommend(engine, query, time.perf_counter())
+        decision = serve.recommend(engine, query, time.perf_counter(), drawing=False)
         if json:
             show_json(Slate.of(decision))
         else:

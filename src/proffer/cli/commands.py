@@ -9,7 +9,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from proffer.cli import asking, batches, demo, evaluating, importing, log, serving, workspaces
+from proffer.cli import (
+    asking,
+    batches,
+    checking,
+    demo,
+    evaluating,
+    importing,
+    log,
+    models,
+    serving,
+    training,
+    workspaces,
+)
 from proffer.cli.terminal import show_error
 from proffer.core.errors import ProfferError
 
@@ -69,16 +81,20 @@ def start(
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": workspaces.init, "demo": demo.demo, "serve": serving.serve, "import": importing.import_,
-    "train": evaluating.train, "evaluate": evaluating.evaluate, "recommend": asking.recommend,
+    "train": training.train, "jobs": training.jobs, "evaluate": evaluating.evaluate, "recommend": asking.recommend,
     "batch-recommend": batches.batch_recommend, "events": log.events, "features": asking.features,
     "settings": workspaces.settings, "token": workspaces.token, "status": workspaces.status,
+    "models": models.models, "check-model": checking.check_model,
 }  # fmt: skip
 
 # An id may begin with a minus, which is then no option.
 MINUS = {"recommend": {"ignore_unknown_options": True}}
 
+# Started by Proffer itself.
+HIDDEN = {"check-model"}
+
 for name, command in COMMANDS.items():
-    app.command(name, context_settings=MINUS.get(name))(command)
+    app.command(name, context_settings=MINUS.get(name), hidden=name in HIDDEN)(command)
 
 
 def run() -> None:

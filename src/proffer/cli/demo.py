@@ -22,12 +22,15 @@ from proffer.core.errors import Conflict, Invalid
 from proffer.engine.imports.forms import open_table
 from proffer.engine.imports.run import Import
 from proffer.engine.imports.targets import Direct, Known
+from proffer.engine.plan import Budget
 
 FOLDER, MARK = Path(".demo"), "made-by-proffer-demo"
 APP = "feed"
 PEOPLE = 40
 PATIENCE = 1.0
 POSTED = "Written this very second"
+TRAINING = 3.0
+"""Seconds of the demo's training by the sources' own account."""
 
 Stage = Callable[[str], None]
 
@@ -71,8 +74,8 @@ def _fill(home: Path, world: World, stage: Stage) -> str:
         run.read()
         run.send(Direct(engine))
         stage(f"imported {run.report().counts.accepted:,} events")
-        version = engine.train()
-        stage(f"trained: {version.name} serves, as it won on the newest days")
+        version = engine.train(budget=Budget.of(TRAINING))
+        stage(f"trained: {version.metrics['gate']['why']}")
         return new_token(engine, "demo", ("read", "write", "admin"))
     finally:
         engine.close()

@@ -14,7 +14,11 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """One item of a slate: where, with what score, from which sources, and why."""
+    """One item of a slate: where, with what score, from which sources, and why.
+
+    `propensity` is the chance with which exploration put it there, given the places before it; None where nothing was
+    drawn. `explored` says that another item would stand there without exploration.
+    """
 
     id: str
     rank: int
@@ -22,6 +26,7 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, float] = {}
     reasons: tuple[Reason, ...] = ()
     propensity: float | None = None
+    explored: bool = False
 
 
 class Considered(msgspec.Struct, frozen=True, kw_only=True):

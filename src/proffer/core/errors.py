@@ -8,6 +8,7 @@ ProfferError
   Forbidden          a token without the scope (HTTP 403)
   NotFound           a thing of that name does not exist here (HTTP 404)
   Conflict           it exists with other content, or changed meanwhile (HTTP 409)
+    CannotServe      a model version that must not serve, and why
   Busy               somebody else holds it now (HTTP 503, with Retry-After)
     WorkspaceBusy    another process writes this workspace
   StorageFull        the disk refuses; nothing was written (HTTP 507)
@@ -82,6 +83,10 @@ class Conflict(ProfferError):
 
     status = 409
     title = "Conflict"
+
+
+class CannotServe(Conflict):
+    """A model version that must not serve: damaged, made for other features, or not what it was when it was fitted."""
 
 
 class Busy(ProfferError):

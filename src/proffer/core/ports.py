@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from proffer.core.decisions import Decision
 from proffer.core.entities import EntityRef
 from proffer.core.events import Counts, Event, Quarantined, Receipt, Reject
+from proffer.core.jobs import Job
 
 
 class EventLog(Protocol):
@@ -162,6 +163,11 @@ class LiveState(Protocol):
         """The half-lives, in seconds, that `decayed` can be asked for."""
         ...
 
+    @property
+    def merged(self) -> int:
+        """How many entities were merged into others: while it stays, rows of the past keep their subject and item."""
+        ...
+
     def ordinals(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the ordinals of item ids, -1 where unknown."""
         ...
@@ -170,8 +176,8 @@ class LiveState(Protocol):
         """Return the ordinal of a subject, -1 where unknown; a merged visitor has that of the known user."""
         ...
 
-    def published(self) -> NDArray[np.float64]:
-        """Return when each item appeared, epoch seconds (n,): its attribute, else its first mention."""
+    def published(self, ordinals: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """Return when each item, or each of these (m,), appeared, epoch seconds: its attribute, else first mention."""
         ...
 
     def column(self, role: str) -> NDArray[np.int64]:
@@ -186,9 +192,10 @@ class LiveState(Protocol):
         """Return every interaction so far, as views of the live arrays."""
         ...
 
-    def decayed(self, half_life: float, at: float) -> NDArray[np.float64]:
+    def decayed(self, half_life: float, at: float, ordinals: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """Return each item's decayed count of wanted events at epoch seconds `at` (n,), for one of `half_lives`.
 
+        With `ordinals` (m,) those items' alone (m,), the same values.
         A time after the newest event counts as that event's: the order is the same, and nothing fades to 0 where a
         log ended long ago.
         """
@@ -208,7 +215,11 @@ class LiveState(Protocol):
 
 
 class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A fitted model in the registry: what it is, what it was fitted on, how it compared, and its files' hashes."""
+    """A fitted model in the registry: what it is, what it was fitted on, how it compared, and its files' hashes.
+
+    `schema` is the feature view's version and `position` the last event of the log it was fitted on. `code` names the
+    code that fitted it; `events` counts the interactions it was fitted on, which happened from `since` until `until`.
+    """
 
     id: str
     pipeline: str
@@ -219,6 +230,23 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     files: dict[str, str] = {}
+    code: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    events: int = 0
+
+
+class Promotion(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of what serves a pipeline: from `revision` on `version` does, or none at all, and the ladder answers.
+
+    `how` tells whether a version was put in charge, came back because a later one was taken out, or all were retired.
+    """
+
+    pipeline: str
+    revision: int
+    version: str | None
+    at: datetime
+    how: Literal["promote", "rollback", "retire"]
 
 
 class ModelRegistry(Protocol):
@@ -226,7 +254,8 @@ class ModelRegistry(Protocol):
 
     def save(
         self, pipeline: str, name: str, *, schema: str, position: int, parameters: Mapping[str, Any],
-        metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime,
+        metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime, code: str = "",
+        since: datetime | None = None, until: datetime | None = None, events: int = 0,
     ) -> ModelVersion:  # fmt: skip
         """Write a content-addressed folder with a manifest and return the version; the same content, the same id.
 
@@ -246,8 +275,30 @@ class ModelRegistry(Protocol):
         """Return what serves, and the revision to promote against (0 before the first)."""
         ...
 
-    def promote(self, version: str, *, expected_revision: int) -> int:
-        """Let a version serve from now on; return the new revision. Raises Conflict when somebody was faster."""
+    def promote(self, version: str, *, expected_revision: int, at: datetime, back: bool = False) -> int:
+        """Let a version serve from now on; return the new revision. Raises Conflict when somebody was faster.
+
+        `back` says that it returns because a later one is taken out of service.
+        """
+        ...
+
+    def retire(self, pipeline: str, *, expected_revision: int, at: datetime, back: bool = False) -> int:
+        """Let no version serve from now on; return the new revision. Raises Conflict when somebody was faster.
+
+        `back` says that nothing served before the version that is taken out either.
+        """
+        ...
+
+    def promotions(self, pipeline: str) -> list[Promotion]:
+        """Return every change of what serves, newest first."""
+        ...
+
+    def vouch(self, version: str, code: str, *, at: datetime) -> None:
+        """Note that this code has loaded the version and found its golden rows right."""
+        ...
+
+    def vouched(self, version: str, code: str) -> bool:
+        """Return whether that was noted before."""
         ...
 
     def history(self, pipeline: str) -> list[ModelVersion]:
@@ -284,6 +335,29 @@ class TokenStore(Protocol):
         ...
 
 
+class JobStore(Protocol):
+    """Trainings that were asked for, in order."""
+
+    def add(self, job: Job) -> Job:
+        """Keep a new job and return it; where its key is known already, return the job that has it, unchanged.
+
+        Raises Conflict naming the job of the same pipeline that is queued or running.
+        """
+        ...
+
+    def put(self, job: Job) -> None:
+        """Replace a job that was added. Raises NotFound."""
+        ...
+
+    def get(self, id: str) -> Job | None:
+        """Return a job."""
+        ...
+
+    def find(self, *, pipeline: str | None = None, before: str | None = None, limit: int = 100) -> list[Job]:
+        """Return jobs, of one pipeline or of all, newest first; `before`: only those added before this one."""
+        ...
+
+
 class Stores(msgspec.Struct, frozen=True, kw_only=True):
     """The stores of one workspace, as bootstrap chose them."""
 
@@ -292,5 +366,6 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: StateStore
     registry: ModelRegistry
     tokens: TokenStore
+    jobs: JobStore
     root: Path | None = None
     writable: bool = True

@@ -33,5 +33,5 @@ def recommend_all(
     for number, subject in enumerate(subjects):
         ref = EntityRef(engine.app.subject, check_id(subject, "user"))
         query = Query(id=f"batch_{number}", pipeline=name, subject=ref, at=at, n=n)
-        decision = serve.recommend(engine, query, time.perf_counter())
+        decision = serve.recommend(engine, query, time.perf_counter(), drawing=False)
         yield [Recommended(subject, placed.id, placed.score, placed.rank) for placed in decision.slate]

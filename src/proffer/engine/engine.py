@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from proffer.app import App, Settings
@@ -15,10 +16,14 @@ from proffer.core.events import Counts, Receipt
 from proffer.core.ports import ModelVersion, Stores
 from proffer.core.queries import Query
 from proffer.core.schema import settings_event
-from proffer.engine import explain, health, ingest, predict, serve, train
-from proffer.engine.evaluate import Report, evaluate
-from proffer.engine.fitted import Fitted, load_fitted
+from proffer.engine import explain, health, ingest, predict, release, serve, train
+from proffer.engine.evaluate import evaluate
+from proffer.engine.fitted import Fitted
+from proffer.engine.jobs import Jobs
+from proffer.engine.plan import Budget
 from proffer.engine.reader import Reader
+from proffer.engine.release import Released
+from proffer.engine.report import Report
 from proffer.features.replay import replay
 from proffer.features.state import State
 from proffer.models.base import Preparable, Weighable
@@ -35,15 +40,18 @@ class Engine:
     """One workspace of one application, over its stores."""
 
     def __init__(
-        self, app: App, workspace: str, stores: Stores, *, clock: Clock, ids: Ids, deadline_ms: float = 500.0
-    ) -> None:
+        self, app: App, workspace: str, stores: Stores, *, clock: Clock, ids: Ids, deadline_ms: float = 500.0,
+        home: Path | None = None,
+    ) -> None:  # fmt: skip
         self.app = app
         self.workspace = workspace
         self.stores = stores
         self.clock = clock
         self.ids = ids
         self.deadline_ms = deadline_ms
+        self.home = home
         self.lock = threading.RLock()
+        self._refreshing = threading.Lock()
         self.started = time.monotonic()
         self.counters = health.Counters()
         self.state = self._replayed()
@@ -53,6 +61,7 @@ class Engine:
         self.fitted: dict[str, Fitted] = {}
         for pipeline in app.pipelines:
             self._refresh(pipeline.name)
+        self.jobs = Jobs(self)
 
     def record(self, rows: Sequence[Any], *, source: str = "api", repairs: int | None = None) -> list[Receipt]:
         """Validate rows of JSON, append them durably and fold them; a receipt for each, in order.
@@ -100,45 +109,79 @@ class Engine:
         """Say where the item stands for this query, or each reason why it was not shown."""
         return explain.explain(self, query, item)
 
-    def train(self, pipeline: str | None = None, *, progress: Progress | None = None) -> ModelVersion:
-        """Back-test every source and the blend, fit, save, and release the winner.
+    def train(
+        self, pipeline: str | None = None, *, budget: Budget | None = None, seed: int = 0, search: bool = True,
+        progress: Progress | None = None,
+    ) -> ModelVersion:  # fmt: skip
+        """Back-test every source, blend and ranker within a budget, fit the champion, save it; release it if it won.
 
-        In a process that only reads, the version is saved but not released: the writing process adopts it.
-        Raises CannotTrain naming what is missing.
+        Without `search` the serving recipe is fitted anew. In a process that only reads, the version is saved but not
+        released: the writing process adopts it. Raises CannotTrain naming what is missing and what serves instead.
         """
         chosen = self.app.pipeline(pipeline) if pipeline else self.app.pipelines[0]
-        version = train.train(self, chosen, progress)
+        version = train.train(
+            self, chosen, budget=budget or Budget.of(), seed=seed, search=search, progress=progress
+        )  # fmt: skip
         if self.stores.writable:
-            _, revision = self.stores.registry.champion(chosen.name)
-            self.release(version.id, revision)
+            self.settle(version.id, self.stores.registry.champion(chosen.name)[1])
         return version
 
+    def settle(self, version: str, expected_revision: int) -> tuple[bool, str]:
+        """Do what a trained version's report says: let it serve or not; return whether it does, and why.
+
+        Raises NotFound, CannotServe or Conflict; then what served goes on.
+        """
+        settled = release.settle(self, version, expected_revision)
+        self._refresh(self.stores.registry.adopt(version).pipeline)
+        return settled
+
     def release(self, version: str, expected_revision: int) -> int:
-        """Let a saved version serve its pipeline; return the new revision. Raises NotFound, Corrupt or Conflict."""
-        adopted = self.stores.registry.adopt(version)
-        revision = self.stores.registry.promote(version, expected_revision=expected_revision)
-        self._refresh(adopted.pipeline)
-        return revision
+        """Check a saved version and let it serve its pipeline; return the new revision.
+
+        Raises NotFound, CannotServe for one that is damaged or made for other features, Conflict when one was faster.
+        """
+        released = release.release(self, version, expected_revision)
+        self._refresh(released.pipeline)
+        return released.revision
+
+    def rollback(self, version: str) -> Released:
+        """Take the serving version out of service; what served before it returns, else the ladder answers.
+
+        Raises NotFound, or Conflict when the version does not serve.
+        """
+        released = release.rollback(self, version)
+        self._refresh(released.pipeline)
+        return released
 
     def evaluate(
-        self, since: datetime, until: datetime, *, pipeline: str | None = None, lists: int = 20_000,
-        seed: int = 0, progress: Progress | None = None,
+        self, since: datetime | None = None, until: datetime | None = None, *, pipeline: str | None = None,
+        protocol: str = "daily", lists: int = 20_000, seed: int = 0, budget: Budget | None = None,
+        progress: Progress | None = None,
     ) -> Report:  # fmt: skip
-        """Judge every source, heuristic and the blend, day by day, on lists made just before each user's day began."""
+        """Judge every source, heuristic, blend and ranker by a protocol; everything is fitted on earlier phases.
+
+        The report covers `since` to `until`, by default the newest tenth. Raises Invalid for a period without lists,
+        CannotTrain when nobody wanted anything new in it.
+        """
         chosen = self.app.pipeline(pipeline) if pipeline else self.app.pipelines[0]
-        return evaluate(self, chosen, since, until, lists=lists, seed=seed, progress=progress)
+        return evaluate(
+            self, chosen, since, until, protocol=protocol, lists=lists, seed=seed, budget=budget or Budget.of(),
+            progress=progress,
+        )  # fmt: skip
 
     def _refresh(self, pipeline: str) -> None:
         """Load the pipeline's champion from the registry and serve it from now on.
 
         What it keeps per item is made before that and in pieces, so that decisions meanwhile do not wait for it.
         """
-        fitted = load_fitted(self.app.pipeline(pipeline), self.stores.registry, self.app.view.version)
-        for retriever in fitted.retrievers.values():
-            if isinstance(retriever, Preparable):
-                while self._prepare(retriever):
-                    pass
-        self.fitted[pipeline] = fitted
+        # One after the other, so that the last one to end has seen the last promotion.
+        with self._refreshing:
+            fitted = release.serving(self, self.app.pipeline(pipeline))
+            for retriever in fitted.retrievers.values():
+                if isinstance(retriever, Preparable):
+                    while self._prepare(retriever):
+                        pass
+            self.fitted[pipeline] = fitted
 
     def _prepare(self, retriever: Preparable) -> bool:
         with self.lock:
@@ -194,7 +237,8 @@ class Engine:
             logger.warning("no snapshot at %s: %s", position, error)
 
     def close(self) -> None:
-        """Snapshot, flush the decisions and let go of the stores."""
+        """End the trainings, snapshot, flush the decisions and let go of the stores."""
+        self.jobs.close()
         self._snapshot()
         self.stores.decisions.flush()
         self.stores.log.close()

@@ -1,168 +1,232 @@
-"""The daily protocol: what would have been shown, and how good it would have been."""
+"""An evaluation from plan to report: settings tried, a champion chosen, the report phase read once."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
-from proffer.app import Pipeline
+from proffer.app import App, Pipeline, Settings
 from proffer.core.errors import CannotTrain, Invalid
-from proffer.engine.backtest import EPOCH, Judged, Past
+from proffer.engine.choice import Choosing, Chosen, settings_of
 from proffer.engine.fitted import unfitted
-from proffer.engine.judge import Judge, Row, Weights, collect, contenders, families
-from proffer.engine.metrics import Interval, paired
-from proffer.models.rankers.blend import Blend
+from proffer.engine.gate import gate, regret, segments
+from proffer.engine.judge import TARGET, Judge, Recipe
+from proffer.engine.metrics import paired
+from proffer.engine.past import Past
+from proffer.engine.plan import Budget, Plan, plan
+from proffer.engine.previous import Previous, previous_of
+from proffer.engine.protocols import Judged, Walk
+from proffer.engine.report import PREVIOUS, Cost, Phase, Report, Row, Tried
+from proffer.engine.splits import SplitReport, split_walk
+from proffer.engine.tuning import tune
+from proffer.engine.walks import walk as walk_of
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine, Progress
 
-CHOOSING_LISTS = 3000
-CHOOSING_FITS = 30
-BLEND = "blend"
-TARGET = "ndcg@10"
-DAY = timedelta(days=1)
+LISTS = 20_000
+FEW = 30
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """What was put in charge, on which period, and by how much the blend led the best single source there."""
+@dataclass(frozen=True)
+class Outcome:
+    """A report with what would be deployed by it."""
 
-    champion: str
-    weights: dict[str, float]
-    since: datetime | None = None
-    until: datetime | None = None
-    lists: int = 0
-    lead: Interval | None = None
-    why: str = ""
+    report: Report
+    recipe: Recipe
+    settings: dict[str, dict[str, Any]]
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A judged period: a row for each retriever, heuristic and the blend, best NDCG@10 first.
+@dataclass(frozen=True)
+class Task:
+    """What is evaluated how: a pipeline under these settings, with this budget and seed, at most so many lists."""
 
-    `unknown_share` is the part of the wanted items that did not exist when the list was made: no list can hold them,
-    and they count as misses. `leads` holds the champion's paired lead in NDCG@10 over each other row.
-    """
-
-    protocol: str
-    since: datetime
-    until: datetime
-    lists: int
-    users: int
-    wanted: int
-    unknown_share: float
-    champion: str
-    choice: Choice
-    rows: list[Row]
-    leads: dict[str, Interval]
-    learned: dict[str, Any]
+    pipeline: Pipeline
+    settings: Settings
+    budget: Budget
+    seed: int = 0
+    lists: int = LISTS
+    previous: Previous | None = None
+    search: bool = True
+    progress: "Progress | None" = None
+    notes: list[str] = field(default_factory=list)
 
 
 def evaluate(
-    engine: "Engine", pipeline: Pipeline, since: datetime, until: datetime, *, lists: int, seed: int,
-    progress: "Progress | None",
+    engine: "Engine", pipeline: Pipeline, since: datetime | None, until: datetime | None, *, protocol: str, lists: int,
+    seed: int, budget: Budget, progress: "Progress | None",
 ) -> Report:  # fmt: skip
-    """Choose on the time before `since`, then judge the period once. Raises Invalid for an empty period."""
-    if since >= until:
+    """Choose on earlier phases and read the report phase once. Raises Invalid for a period without lists."""
+    if since is not None and until is not None and since >= until:
         raise Invalid("the period is empty", field="until", remedy="Name a later end.")
-    past = Past.of(engine.app, pipeline, engine.settings, read(engine, until))
-    if not past.user_days(since, until):
-        raise Invalid(f"nobody acted from {since:%Y-%m-%d} until {until:%Y-%m-%d}", field="from", remedy=span(past))
-    choice = choose(past, since, seed=seed, progress=progress)
-    return judge(past, choice, since, until, lists=lists, seed=seed, progress=progress)
+    stores = engine.stores
+    past = Past.read(engine.app, pipeline, engine.settings, stores.log, until=until, decisions=stores.decisions)
+    walk = walk_of(past, protocol, since=since, until=until, seed=seed)
+    previous = previous_of(engine, pipeline)
+    task = Task(pipeline, engine.settings, budget, seed, lists, previous, progress=progress)
+    return study(walk, task).report
 
 
-def read(engine: "Engine", until: datetime | None = None) -> list[Any]:
-    """Return the log's events before a moment."""
-    return [event for chunk in engine.stores.log.scan() for event in chunk if until is None or event.at < until]
+def evaluate_split(
+    app: App, pipeline: Pipeline, train: Path, test: Path, *, lists: int = LISTS, seed: int = 0, budget: Budget,
+    progress: "Progress | None" = None,
+) -> Report:  # fmt: skip
+    """Judge fixed files of user, item and time: everything is fitted and chosen on `train`, `test` is read once."""
+    walk, found = split_walk(app, pipeline, train, test, seed=seed)
+    task = Task(pipeline, Settings(), budget, seed, lists, progress=progress, notes=split_notes(found))
+    return msgspec.structs.replace(study(walk, task).report, split=found)
 
 
-def span(past: Past) -> str:
-    """Say which period the log covers."""
-    acts = [event.at for event in past.events if past.acts(event)]
-    return f"The log covers {acts[0]:%Y-%m-%d} to {acts[-1]:%Y-%m-%d}." if acts else "Import events first."
+def split_notes(found: SplitReport) -> list[str]:
+    """Say what of two split files could not be used, or counts as a miss."""
+    notes = [f"train was cut for the earlier phases as the test seems to have been: {found.cut}"]
+    for name, file in (("train", found.train), ("test", found.test)):
+        if file.damaged:
+            first = file.damages[0]
+            notes.append(f"{file.damaged} damaged rows of {name} are left out, first line {first.line}: {first.reason}")
+    if found.unknown_items:
+        notes.append(f"{found.unknown_items} wanted items of the test are unknown to train: misses for every row")
+    if found.unknown_users:
+        notes.append(f"{found.unknown_users} users of the test are unknown to train: cold lists")
+    return notes
 
 
-def choose(
-    past: Past, until: datetime, *, seed: int, progress: "Progress | None", lists: int = CHOOSING_LISTS
-) -> Choice:
-    """Choose among the sources and their blend on the time just before `until`.
+def study(walk: Walk, task: Task) -> Outcome:
+    """Plan, try settings, choose, and judge what was chosen: the phases of a walk read once, in order.
 
-    The best single source is the best on average: none is simpler than another. The blend's weights are fitted on
-    the older half of the time, and it is put in charge only if on the newer half its paired lead over that source is
-    above 0 with its whole interval; a tie goes to the single source.
+    Raises CannotTrain when nobody wanted anything new in the report phase.
     """
-    first = past.pipeline.ladder[-1]
-    since = choosing_start(past, until, lists)
-    if since is None:
-        return Choice(champion=first, weights={first: 1.0}, why="there is no earlier time to choose on")
-    seen = [*past.walk(since, until, lists=lists, seed=seed, fits=CHOOSING_FITS, progress=progress, what="choosing")]
-    older, newer = seen[: len(seen) // 2], seen[len(seen) // 2 :]
-    if len(older) < 10:
-        return Choice(champion=first, weights={first: 1.0}, why=f"only {len(seen)} lists to choose on")
-    sources = unfitted(past.pipeline).sources
-    single = best_single(seen)
-    table = judged_by({single: {single: 1.0}, BLEND: blend_weights(older, sources, seed)}, newer)
-    lead = paired(table.values(BLEND, TARGET), table.values(single, TARGET), table.people(), seed)
-    wins = lead.low is not None and lead.low > 0
-    why = f"the blend {'leads' if wins else 'does not lead'} {single} beyond doubt on the newer half of that time"
-    return Choice(
-        champion=BLEND if wins else single, weights=blend_weights(seen, sources, seed) if wins else {single: 1.0},
-        since=since, until=until, lists=len(seen), lead=lead, why=why,
+    planned = planned_for(walk, task)
+    held = task.previous.settings if task.previous is not None else {}
+    walk.skipped, walk.refits = planned.without, planned.refits
+    walk.fitted = unfitted(task.pipeline, settings={} if task.search else held, without=planned.without)
+    settings, tried = {name: dict(values) for name, values in held.items()}, list[Tried]()
+    if task.search:
+        settings, tried = tune(walk, task.pipeline, task.settings, planned, held, task.progress)
+        walk.fitted = unfitted(task.pipeline, settings=settings, without=planned.without)
+    notes = [*task.notes]
+    previous = comparable(walk, task, settings, notes)
+    choosing = Choosing(
+        walk, task.pipeline, planned, seed=task.seed, tuned={one.name for one in tried},
+        previous=None if previous is None else previous.recipe, progress=task.progress,
+    )  # fmt: skip
+    chosen = choosing.read() if task.search or previous is None else choosing.retraced(previous.name)
+    chosen = replace(chosen, choice=msgspec.structs.replace(chosen.choice, settings=settings))
+    if choosing.decided:
+        notes.append(f"{choosing.decided} logged decisions were offered to the rankers")
+    report = judge(walk, chosen, task, planned, tried, notes)
+    return Outcome(report, chosen.recipes[report.champion], settings)
+
+
+def planned_for(walk: Walk, task: Task) -> Plan:
+    """Return the plan for a walk's size."""
+    size = walk.size()
+    fits = sum(span.boundaries for span in size.phases.values())
+    keep = task.previous.recipe.weights if task.previous is not None else ()
+    offered = {phase: span.lists for phase, span in size.phases.items()}
+    return plan(
+        task.pipeline, size.users, size.items, size.wanted, task.budget, fits, offered=offered, keep=keep,
+        search=task.search,
     )  # fmt: skip
 
 
-def best_single(seen: list[Judged]) -> str:
-    """Return the source that ranks these lists best on its own, the earlier declared of equals."""
-    table = judged_by(contenders(seen[0].fitted), seen)
-    return max(table.tallies, key=lambda name: float(table.values(name, TARGET).mean()))
-
-
-def judged_by(weights: Mapping[str, Weights], seen: list[Judged]) -> Judge:
-    """Return the measures of contenders over lists."""
-    table = Judge(weights)
-    for judged in seen:
-        table.look(judged)
-    return table
-
-
-def blend_weights(seen: list[Judged], sources: tuple[str, ...], seed: int) -> dict[str, float]:
-    """Return the blend's weights that rank these lists best."""
-    lists = collect(seen)
-    rng = np.random.default_rng(seed)
-    blend = Blend().fit(lists.scores, lists.relevant, lists.sizes, columns=sources, rng=rng, missed=lists.missed)
-    return {name: weight for name, weight in blend.weights.items() if weight > 0}
-
-
-def choosing_start(past: Past, until: datetime, lists: int) -> datetime | None:
-    """Return the day from which enough user-days lie before `until`, at most the newer half of all earlier ones."""
-    days = past.user_days(EPOCH, until)
-    keep = min(lists, len(days) // 2)
-    return EPOCH + timedelta(days=days[len(days) - keep][0]) if keep else None
+def comparable(walk: Walk, task: Task, settings: Mapping[str, Mapping[str, Any]], notes: list[str]) -> Previous | None:
+    """Return the previous model where its sources still take part; add what is to be said of it to the notes."""
+    previous = task.previous
+    if previous is None:
+        return None
+    gone = set(previous.recipe.weights) - set(walk.fitted.sources)
+    if gone:
+        names = ", ".join(sorted(gone))
+        notes.append(f"the previous model {previous.version} uses {names}, left out now: it is not compared")
+        return None
+    notes += previous.notes(walk.size().phases["report"].since, settings)
+    return previous
 
 
 def judge(
-    past: Past, choice: Choice, since: datetime, until: datetime, *, lists: int, seed: int, progress: "Progress | None"
-) -> Report:
-    """Judge a period once, with the choice made before it."""
-    table, learned = None, {}
-    for judged in past.walk(since, until, lists=lists, seed=seed, progress=progress, what="judging"):
-        if table is None:
-            blend = choice.weights if choice.champion == BLEND else {}
-            table = Judge({**contenders(judged.fitted), **({BLEND: blend} if blend else {})})
-            kinds = families(judged.fitted)
+    walk: Walk, chosen: Chosen, task: Task, planned: Plan, tried: list[Tried], notes: list[str]
+) -> Report:  # fmt: skip
+    """Read the report phase once, with the choice made before it."""
+    choice, table = chosen.choice, Judge(chosen.recipes, beyond=True)
+    learned: dict[str, Any] = {}
+    for judged in told(walk, task):
         table.look(judged)
         learned = {name: retriever.parameters()[0] for name, retriever in judged.fitted.retrievers.items()}
-    if table is None:
-        raise CannotTrain("nobody wanted anything new in that period", remedy=span(past))
-    champion = table.values(choice.champion, TARGET)
+    if not table.users:
+        raise CannotTrain("nobody wanted anything new in the report phase", remedy="Name an earlier or longer period.")
+    champion, people = table.values(choice.champion), table.people()
     leads = {
-        name: paired(champion, table.values(name, TARGET), table.people(), seed)
+        name: paired(champion, table.values(name), people, task.seed)
         for name in table.tallies
         if name != choice.champion
     }
+    fallback = fallback_of(task.pipeline, chosen.recipes)
+    span = walk.size().phases["report"]
+    last = Phase(name="report", since=span.since, until=span.until, lists=len(people), users=len(set(table.users)))
+    if last.lists < FEW:
+        notes.append(f"only {last.lists} lists were judged: the intervals are wide")
+    before = None
+    if PREVIOUS in table.tallies and choice.champion != PREVIOUS:
+        before = paired(table.values(PREVIOUS), table.values(fallback), people, task.seed)
     return Report(
-        protocol="daily", since=since, until=until, lists=len(table.users), users=len(set(table.users)),
-        wanted=table.wanted, unknown_share=table.unknown / max(table.wanted, 1), champion=choice.champion,
-        choice=choice, rows=table.rows(kinds, seed), leads=leads, learned=learned,
+        protocol=walk.name, pipeline=task.pipeline.name, phases=[*chosen.phases, last], since=span.since,
+        until=span.until, lists=last.lists, users=last.users, wanted=table.wanted,
+        unknown_share=table.unknown / max(table.wanted, 1), champion=choice.champion, fallback=fallback, choice=choice,
+        rows=rows(table, chosen, planned, task.seed), leads=leads,
+        segments=segments(table, choice, fallback, task.seed), regret=regret(table, choice.champion, task.seed),
+        gate=gate(choice.champion, fallback, leads, before), plan=planned,
+        skipped=[*planned.skipped, *chosen.skipped], tried=tried, notes=notes, learned=learned,
+        costs=costs(walk, table, chosen),
     )  # fmt: skip
+
+
+def told(walk: Walk, task: Task) -> Iterator[Judged]:
+    """Yield the report's lists and tell of progress."""
+    total = min(walk.size().phases["report"].lists, task.lists)
+    for number, judged in enumerate(walk.phase("report", task.lists)):
+        yield judged
+        if task.progress is not None and number % 20 == 0:
+            task.progress("judging", number, total)
+    if task.progress is not None:
+        task.progress("judging", total, total)
+
+
+def fallback_of(pipeline: Pipeline, recipes: Mapping[str, Recipe]) -> str:
+    """Return the first rung of the ladder that takes part."""
+    return next((rung for rung in pipeline.ladder if rung in recipes), pipeline.ladder[-1])
+
+
+def rows(table: Judge, chosen: Chosen, planned: Plan, seed: int) -> list[Row]:
+    """Return a row per contender, best NDCG@10 first."""
+    measured = table.measured(seed)
+    declared = {one.name: one for one in planned.retrievers}
+    found = []
+    for name, tally in table.tallies.items():
+        recipe, used = tally.recipe, [declared[one] for one in tally.recipe.weights if one in declared]
+        found.append(
+            Row(
+                name=name, family=recipe.family, metrics=measured[name],
+                weights={source: weight for source, weight in recipe.weights.items() if weight},
+                ranker=None if recipe.ranker is None else recipe.ranker.name,
+                settings=settings_of(chosen.choice.settings, recipe.weights),
+                memory=sum(one.memory for one in used), declared_seconds=sum(one.seconds for one in used),
+            )
+        )  # fmt: skip
+    return sorted(found, key=lambda row: -row.metrics[TARGET].value)
+
+
+def costs(walk: Walk, table: Judge, chosen: Chosen) -> dict[str, Cost]:
+    """Return what each row took on this machine: one fit of all its parts, and one list."""
+    found = {}
+    for name, tally in table.tallies.items():
+        used = [walk.costs[one] for one in tally.recipe.of(walk.fitted).proposing() if one in walk.costs]
+        fit = sum(one.fit_seconds / one.fits for one in used if one.fits) + chosen.seconds.get(name, 0.0)
+        asked = sum(one.ask_seconds / one.lists for one in used if one.lists)
+        ranked = tally.seconds / max(len(tally.values), 1)
+        fits = max((one.fits for one in used), default=0)
+        found[name] = Cost(fit_seconds=round(fit, 6), fits=fits, list_ms=round(1000 * (asked + ranked), 4))
+    return found

@@ -11,11 +11,17 @@ from proffer.core.errors import NotFound
 from proffer.core.queries import Query
 from proffer.engine import serve
 from proffer.engine.pool import masks
+from proffer.engine.ranking import Ranked
 from proffer.engine.reader import named
-from proffer.engine.slate import Lineup, Ranked
+from proffer.engine.slate import Lineup
+from proffer.models.base import Contributing
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
+
+
+TOLD = 5
+"""How many columns of a ranker are told."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,14 +88,45 @@ def _pooled(asked: serve.Asked, ranked: Ranked, rung: str, ordinal: int) -> list
     return [
         Step(step="proposed", passed=True, text=f"proposed by {', '.join(by) or 'a pin'}"),
         Step(step="scored", passed=True, text=f"place {place} of {len(ranked.order)} by {rung}, score {score:.4g}"),
+        *_ranker(asked, ranked, row),
     ]
+
+
+def _ranker(asked: serve.Asked, ranked: Ranked, row: int) -> list[Step]:
+    """Return what the ranker went by, where there is one: the columns that part the row most from the usual one."""
+    ranker, head = asked.fitted.ranker, ranked.head
+    if ranked.why is not None:
+        return [Step(step="ranked", passed=False, text=ranked.why)]
+    if ranker is None or head is None:
+        return []
+    place = head.places().get(row)
+    if place is None:
+        text = f"not among the best {len(head.rows)} of the blend, which {ranker.name} puts in order"
+        return [Step(step="ranked", passed=False, text=text)]
+    if not isinstance(ranker, Contributing):
+        return [Step(step="ranked", passed=True, text=f"put in order by {ranker.name}")]
+    parts = ranker.contributions(head.matrix, head.columns).astype(np.float64)
+    parts = parts[place] - parts.mean(axis=0)
+    told = [
+        f"{_in_words(head.columns[column])} = {head.matrix[place, column]:.4g} ({parts[column]:+.3g})"
+        for column in np.argsort(-np.abs(parts), kind="stable")[:TOLD].tolist()
+        if parts[column]
+    ]
+    text = f"{ranker.name}, against the mean of the best {len(head.rows)}: {', '.join(told) or 'nothing parts it'}"
+    return [Step(step="ranked", passed=True, text=text)]
+
+
+def _in_words(column: str) -> str:
+    """Return a ranker's column as a reader knows it: a feature by its name, a source's standing by the source's."""
+    source, _, of = column.rpartition(":")
+    return {"z": f"z-score of {source}", "rank": f"percentile by {source}"}.get(of, column) if source else column
 
 
 def _placing(placed: Placed | None, ranked: Ranked, lineup: Lineup, ordinal: int, query: Query) -> list[Step]:
     shown = min(query.n, len(lineup.kept))
     if placed is not None:
         text = f"rank {placed.rank} of {shown} after boosts, diversity, caps and pins"
-        return [Step(step="placed", passed=True, text=text)]
+        return [Step(step="placed", passed=True, text=text), *_explored(placed)]
     rows = np.flatnonzero(ranked.pool.ordinals == ordinal).tolist()
     if not rows:
         return []
@@ -98,6 +135,14 @@ def _placing(placed: Placed | None, ranked: Ranked, lineup: Lineup, ordinal: int
         return [Step(step="within caps", passed=False, text=text)]
     text = f"rank {lineup.kept.index(rows[0]) + 1} after boosts, diversity, caps and pins; {shown} are shown"
     return [Step(step="placed", passed=False, text=text)]
+
+
+def _explored(placed: Placed) -> list[Step]:
+    """Say when a place was filled by chance instead of by rank."""
+    if not placed.explored:
+        return []
+    text = f"exploration drew it for this place, by a chance of {placed.propensity:.3g}; another one is ranked here"
+    return [Step(step="explored", passed=True, text=text)]
 
 
 def _columns(engine: "Engine", query: Query, ordinal: int) -> dict[str, float | None]:

@@ -39,6 +39,7 @@ class Counters:
         self._lock = threading.Lock()
         self.received = Counts()
         self.decisions: Counter[tuple[str, str, bool]] = Counter()
+        self.explored: Counter[str] = Counter()
         self.seconds = 0.0
 
     def recorded(self, counts: Counts) -> None:
@@ -47,9 +48,10 @@ class Counters:
             self.received += counts
 
     def decided(self, decision: Decision) -> None:
-        """Count a decision by pipeline, model and whether a fallback made it."""
+        """Count a decision by pipeline, model and whether a fallback made it, and its explored places."""
         with self._lock:
             self.decisions[decision.query.pipeline, decision.model, decision.fallback is not None] += 1
+            self.explored[decision.query.pipeline] += sum(placed.explored for placed in decision.slate)
             self.seconds += decision.took_ms / 1000
 
 

@@ -45,22 +45,24 @@ def _ndcg(places: NDArray[np.int64], relevant: int, k: int) -> float:
 
 
 def intervals(
-    values: NDArray[np.float64], users: NDArray[np.int64], names: Sequence[str], seed: int
+    values: NDArray[np.float64], users: NDArray[np.int64], names: Sequence[str], seed: int, level: float = LEVEL
 ) -> dict[str, Interval]:
     """Return the mean of each column of values (lists, m) with a percentile bootstrap that resamples users."""
     sums, counts = _by_user(values, users)
     draws = resample(sums, counts, seed)
     means = np.nanmean(values, axis=0) if len(values) else np.full(len(names), np.nan)
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return {
         name: Interval(value=float(means[place]), low=float(low[place]), high=float(high[place]))
         for place, name in enumerate(names)
     }
 
 
-def paired(a: NDArray[np.float64], b: NDArray[np.float64], users: NDArray[np.int64], seed: int) -> Interval:
+def paired(
+    a: NDArray[np.float64], b: NDArray[np.float64], users: NDArray[np.int64], seed: int, level: float = LEVEL
+) -> Interval:
     """Return the mean difference a - b over the same lists with its bootstrap interval over users."""
-    return intervals((a - b)[:, None], users, ["difference"], seed)["difference"]
+    return intervals((a - b)[:, None], users, ["difference"], seed, level)["difference"]
 
 
 def _by_user(values: NDArray[np.float64], users: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,6 +1,5 @@
 """The pool of a decision: which items may be shown, which sources propose them, and each source's score."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,21 +13,19 @@ from proffer.engine.rules import RuleSet
 from proffer.features.state import State
 from proffer.models.topk import top_rows
 
-logger = logging.getLogger("proffer.serve")
-
 
 @dataclass(frozen=True)
 class Pool:
     """Candidates with the scores of every source asked.
 
-    `ordinals` (m,); `scores` float32 (m, s) with NaN where a source does not propose; `proposed` (m, s) tells whose
-    proposals brought the item in; `matrix` float32 (m, d) the feature columns.
+    `sources` (s,) are their names; `ordinals` (m,); `scores` float32 (m, s) with NaN where a source does not propose;
+    `proposed` (m, s) tells whose proposals brought the item in.
     """
 
+    sources: tuple[str, ...]
     ordinals: NDArray[np.int64]
     scores: NDArray[np.float32]
     proposed: NDArray[np.bool_]
-    matrix: NDArray[np.float32]
 
 
 def rules_of(fitted: Fitted, settings: Settings, query: Query, state: State) -> RuleSet:
@@ -75,36 +72,44 @@ def gather(
     dense: Mapping[str, NDArray[np.float64]],
     heuristics: Sequence[str] = (),
     added: Sequence[int] = (),
+    given: NDArray[np.int64] | None = None,
 ) -> Pool:
     """Return the pool that retrievers' scores of the catalogue (n,) make, the named heuristics scoring what is in it.
 
-    The `added` ordinals are in it whoever proposes them.
+    The `added` ordinals are in it whoever proposes them. `given` (m,) are the pool where the query gives candidates:
+    the scores are those of theirs (m,).
     """
-    ordinals, member = _members(fitted.pipeline.pool, query, state, allowed, dense, added)
-    matrix = feature_columns(query, state, ordinals, needed=bool(heuristics))
+    if given is None:
+        ordinals, member = _members(fitted.pipeline.pool, query, state, allowed, dense, added)
+    else:
+        ordinals, member = given, {name: np.ones(len(given), np.bool_) for name in dense}
+    heard = [name for name in fitted.pipeline.heuristics if name in heuristics]
+    terms = {term for name in heard for term in fitted.pipeline.heuristics[name].terms}
+    read = [name for name in state.view.columns if name in terms]
+    batch = state.batch(query.subject, ordinals, query.at.timestamp(), query.context)
+    matrix = state.view.some(batch, read) if read else np.empty((len(ordinals), 0), np.float32)
     columns = fitted.sources
     scores = np.full((len(ordinals), len(columns)), np.nan, np.float32)
     proposed = np.zeros(scores.shape, np.bool_)
     for place, name in enumerate(columns):
         if name in dense:
-            scores[:, place] = dense[name][ordinals]
+            scores[:, place] = dense[name] if given is not None else dense[name][ordinals]
             proposed[:, place] = member[name]
         elif name in heuristics:
             heuristic = fitted.pipeline.heuristics[name].weighted(settings.heuristics.get(name, {}))
-            scores[:, place] = heuristic.predict(matrix, state.view.columns)
+            scores[:, place] = heuristic.predict(matrix, read)
             proposed[:, place] = True
-    return Pool(ordinals, scores, proposed, matrix)
+    return Pool(columns, ordinals, scores, proposed)
 
 
-def feature_columns(query: Query, state: State, ordinals: NDArray[np.int64], *, needed: bool) -> NDArray[np.float32]:
-    """Return the feature columns (m, d); NaN where a feature fails and no score needs it, only reasons do."""
-    try:
-        return state.view.matrix(state.batch(query.subject, ordinals, query.at.timestamp(), query.context))
-    except Exception as error:
-        if needed:
-            raise
-        logger.warning("the feature view failed: %s", error)
-        return np.full((len(ordinals), len(state.view.columns)), np.nan, np.float32)
+def given(query: Query, state: State, allowed: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+    """Return the candidates of a query that may be shown (m,), None where it gives none."""
+    if query.candidates is None:
+        return None
+    # Two names of a merged item are one candidate.
+    ordinals = np.array(list(dict.fromkeys(state.ordinals(query.candidates).tolist())), np.int64)
+    kept: NDArray[np.int64] = ordinals[allowed[ordinals]]
+    return kept
 
 
 def _members(
@@ -115,11 +120,13 @@ def _members(
     dense: Mapping[str, NDArray[np.float64]],
     added: Sequence[int],
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.bool_]]]:
-    if query.candidates is not None:
-        # Two names of a merged item are one candidate.
-        ordinals = np.array(list(dict.fromkeys(state.ordinals(query.candidates).tolist())), np.int64)
-        ordinals = ordinals[allowed[ordinals]]
-        return ordinals, {name: np.ones(len(ordinals), np.bool_) for name in dense}
     tops = {name: top_rows(scores, max(k, query.n), state.ids, allowed) for name, scores in dense.items()}
     ordinals = np.unique(np.concatenate([*tops.values(), np.asarray(added, np.int64)]))
-    return ordinals, {name: np.isin(ordinals, top) for name, top in tops.items()}
+    return ordinals, {name: _among(top, ordinals) for name, top in tops.items()}
+
+
+def _among(rows: NDArray[np.int64], ordinals: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of these ascending ordinals (m,) are among the rows, all of which are."""
+    member = np.zeros(len(ordinals), np.bool_)
+    member[np.searchsorted(ordinals, rows)] = True
+    return member

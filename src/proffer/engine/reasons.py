@@ -1,6 +1,8 @@
 """Reasons in words: why an item stands in a slate, from sources and feature columns."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,44 +13,64 @@ from proffer.core.decisions import Reason
 from proffer.core.entities import EntityRef
 from proffer.core.queries import Query
 from proffer.engine.fitted import Fitted
-from proffer.engine.pool import Pool
+from proffer.engine.ranking import Ranked
 from proffer.features.state import State
+from proffer.models.rankers.standing import percentiles
 
 MOST = 3
+logger = logging.getLogger("proffer.serve")
 
 
 class Reasons:
-    """The words of one slate.
+    """The words of one slate: of these rows of a ranked pool, and no others.
 
     A template's column is a feature column, or `source:NAME` for the percentile of that source's score in the pool.
     """
 
-    def __init__(self, pool: Pool, fitted: Fitted, state: State, query: Query) -> None:
+    def __init__(self, ranked: Ranked, rows: Sequence[int], fitted: Fitted, state: State, query: Query) -> None:
         self.state = state
         self.query = query
+        self.pool = ranked.pool
+        self.fitted = fitted
+        self.place = {row: place for place, row in enumerate(rows)}
+        needed = {name for template in fitted.pipeline.templates for name, _ in needs(template)}
+        values = feature_values(ranked, rows, sorted(n for n in needed if not n.startswith(SOURCE)), state, query)
+        for name in needed:
+            if name.startswith(SOURCE):
+                values[name] = self._standing(name.removeprefix(SOURCE))[list(rows)].tolist()
         self.columns = [
-            (template, [(_column(name, pool, fitted, state), least) for name, least in needs(template)])
+            (template, [(values[name], least) for name, least in needs(template)])
             for template in fitted.pipeline.templates
         ]
-        self.ordinals = pool.ordinals
-        self.scores = pool.scores
-        self.fitted = fitted
 
     def of(self, row: int) -> tuple[Reason, ...]:
         """Return up to three reasons for a row of the pool: the first declared templates that hold, else its source."""
-        item = self.state.attributes(EntityRef(self.state.kind, self.state.ids[self.ordinals[row]])) or {}
-        held = [
-            (template, float(columns[0][0][row]))
-            for template, columns in self.columns
-            if all(column[row] >= least for column, least in columns)
-        ]
-        found = tuple(_words(template, value, item, self.query.language) for template, value in held[:MOST])
-        return found or (self._ranked(row),)
+        place = self.place[row]
+        held: list[tuple[Template, float]] = []
+        for template, columns in self.columns:
+            # An unknown value (NaN) reaches nothing.
+            if all(column[place] >= least for column, least in columns):
+                held.append((template, columns[0][0][place]))
+                if len(held) == MOST:
+                    break
+        if not held:
+            return (self._ranked(row),)
+        item = self.state.attributes(EntityRef(self.state.kind, self.state.ids[self.pool.ordinals[row]])) or {}
+        return tuple(_words(template, value, item, self.query.language) for template, value in held)
+
+    def _standing(self, source: str) -> NDArray[np.float64]:
+        if source not in self.pool.sources:
+            return np.full(len(self.pool.scores), np.nan)
+        return percentiles(self.pool.scores[:, self.pool.sources.index(source)])
+
+    @cached_property
+    def _standings(self) -> dict[str, NDArray[np.float64]]:
+        """Return the percentiles (m,) of each source that counts; all of them, where nothing was learned."""
+        return {name: self._standing(name) for name in self.fitted.counting or self.fitted.sources}
 
     def _ranked(self, row: int) -> Reason:
         """Say which of the sources that count likes the row best, where no template has words for it."""
-        counting = [name for name in self.fitted.sources if self.fitted.weights.get(name, not self.fitted.weights)]
-        likes = {name: float(percentiles(self.scores[:, self.fitted.sources.index(name)])[row]) for name in counting}
+        likes = {name: float(shares[row]) for name, shares in self._standings.items()}
         known = {name: share for name, share in likes.items() if not np.isnan(share)}
         sv = self.query.language == "sv"
         if not known:
@@ -64,24 +86,30 @@ def needs(template: Template) -> tuple[tuple[str, float], ...]:
     return ((template.column, template.above), *template.also)
 
 
-def _column(name: str, pool: Pool, fitted: Fitted, state: State) -> NDArray[np.floating]:
-    if not name.startswith(SOURCE):
-        return pool.matrix[:, state.view.columns.index(name)]
-    return percentiles(pool.scores[:, fitted.sources.index(name.removeprefix(SOURCE))])
+def feature_values(
+    ranked: Ranked, rows: Sequence[int], names: Sequence[str], state: State, query: Query
+) -> dict[str, list[float]]:
+    """Return feature columns of these rows of a pool, NaN where a feature fails: reasons may, a decision may not.
 
-
-def percentiles(scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the share of known scores that are not above each score (m,), NaN for an unknown or an only one.
-
-    >>> percentiles(np.array([3.0, np.nan, 1.0]))
-    array([1. , nan, 0.5])
+    What was read for the scores is not read again. A list-relative column is relative to the list it was read with: the
+    ranker's head, else the pool.
     """
-    found = np.full(len(scores), np.nan)
-    known = ~np.isnan(scores)
-    if known.sum() > 1:
-        values = scores[known]
-        found[known] = np.searchsorted(np.sort(values), values, side="right") / len(values)
-    return found
+    if not names or not len(rows):
+        return {name: [] for name in names}
+    view = state.view
+    places = list(rows)
+    try:
+        if ranked.head is not None and set(places) <= (held := ranked.head.places()).keys():
+            found = ranked.head.matrix[[held[row] for row in places]][:, [view.columns.index(name) for name in names]]
+        else:
+            whole = view.relative(names)
+            ordinals = ranked.pool.ordinals if whole else ranked.pool.ordinals[places]
+            batch = state.batch(query.subject, ordinals, query.at.timestamp(), query.context)
+            found = view.some(batch, names)[places if whole else slice(None)]
+    except Exception as error:
+        logger.warning("the feature view failed: %s", error)
+        found = np.full((len(places), len(names)), np.nan, np.float32)
+    return dict(zip(names, found.T.tolist(), strict=True))
 
 
 def _words(template: Template, value: float, item: Mapping[str, Any], language: str) -> Reason:

@@ -60,23 +60,43 @@ class RuleSet:
 
     def capped(self, ordinals: Sequence[int]) -> list[int]:
         """Return the places of a ranked list that stay when every cap is kept, in order."""
-        caps = self.of("cap")
-        if not caps:
-            return list(range(len(ordinals)))
-        counts: dict[tuple[int, str], int] = {}
-        kept = []
-        for place, ordinal in enumerate(ordinals):
-            found = self.state.attributes(EntityRef(self.state.kind, self.state.ids[ordinal])) or {}
-            values = [(number, found.get(str(rule.per))) for number, rule in enumerate(caps)]
-            keys = [(number, str(value)) for number, value in values if value is not None]
-            if all(counts.get(key, 0) < (caps[key[0]].at_most or 0) for key in keys):
-                kept.append(place)
-                for key in keys:
-                    counts[key] = counts.get(key, 0) + 1
-        return kept
+        caps = Caps(self)
+        return [place for place, ordinal in enumerate(ordinals) if caps.take(ordinal)]
 
     def _unseen(self, rule: Rule) -> NDArray[np.bool_]:
         mask = np.ones(len(self.state.ids), np.bool_)
         since = (self.query.at - timedelta(days=rule.within_days)).timestamp() if rule.within_days else -np.inf
         mask[answered(self.state, self.query.subject, tuple(rule.types), since)] = False
         return mask
+
+
+class Caps:
+    """The caps of one query, and how far a slate in the making has used them up."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.state = rules.state
+        self.caps = rules.of("cap")
+        self.counts: dict[tuple[int, str], int] = {}
+
+    def take(self, ordinal: int) -> bool:
+        """Place an item if every cap allows it, and return whether it does."""
+        keys = self._keys(ordinal)
+        allowed = self._allow(keys)
+        if allowed:
+            for key in keys:
+                self.counts[key] = self.counts.get(key, 0) + 1
+        return allowed
+
+    def allow(self, ordinal: int) -> bool:
+        """Return whether every cap allows one more item like this."""
+        return self._allow(self._keys(ordinal))
+
+    def _allow(self, keys: list[tuple[int, str]]) -> bool:
+        return all(self.counts.get(key, 0) < (self.caps[key[0]].at_most or 0) for key in keys)
+
+    def _keys(self, ordinal: int) -> list[tuple[int, str]]:
+        if not self.caps:
+            return []
+        found = self.state.attributes(EntityRef(self.state.kind, self.state.ids[ordinal])) or {}
+        values = [(number, found.get(str(rule.per))) for number, rule in enumerate(self.caps)]
+        return [(number, str(value)) for number, value in values if value is not None]

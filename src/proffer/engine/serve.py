@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,12 +15,14 @@ from proffer.app import Settings
 from proffer.core.decisions import Considered, Decision, Placed
 from proffer.core.errors import Busy, Invalid, ProfferError
 from proffer.core.queries import Query
+from proffer.engine.explore import without_exploration
 from proffer.engine.fitted import Fitted
-from proffer.engine.pool import Pool, gather, masks, pinned, rules_of
+from proffer.engine.pool import Pool, gather, given, masks, pinned, rules_of
+from proffer.engine.ranking import Ranked, rank
 from proffer.engine.rules import RuleSet
-from proffer.engine.slate import Lineup, Ranked, line_up, make_slate
+from proffer.engine.slate import Lineup, line_up, make_slate
 from proffer.features.state import State
-from proffer.models.base import Weighable
+from proffer.models.base import can_score_some, can_weigh
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
@@ -37,7 +40,8 @@ class DeadlineError(ProfferError):
 class Asked:
     """A query with what it is answered from: fitted pipeline, settings, state, rules, which items may be shown.
 
-    `scored` keeps what each retriever said of the catalogue (n,), so that the ladder asks none of them twice.
+    `scored` keeps what each retriever said of the catalogue (n,), or of the candidates that the query gives (m,), so
+    that the ladder asks none of them twice.
     """
 
     query: Query
@@ -53,24 +57,37 @@ class Asked:
     def of(cls, query: Query, fitted: Fitted, settings: Settings, state: State, shown: Sequence[str] = ()) -> "Asked":
         """Work out what may be shown; `shown` stood on earlier pages."""
         rules = rules_of(fitted, settings, query, state)
-        allowed = np.logical_and.reduce([*masks(fitted, rules, shown).values()])
+        allowed = np.ones(len(state.ids), np.bool_)
+        for mask in masks(fitted, rules, shown).values():
+            allowed &= mask
         return cls(query, fitted, settings, state, rules, allowed, pinned(fitted, rules))
 
+    @cached_property
+    def given(self) -> NDArray[np.int64] | None:
+        """The candidates that the query gives and that may be shown (m,), None where it gives none."""
+        return given(self.query, self.state, self.allowed)
+
     def ask(self, name: str) -> None:
-        """Let a retriever score the catalogue."""
+        """Let a retriever score the catalogue, or no more of it than the query gives."""
         if name in self.scored:
             return
         retriever = self.fitted.retrievers[name]
-        if isinstance(retriever, Weighable):
+        if can_weigh(retriever):
             retriever.weigh(self.settings.content)
-        self.scored[name] = retriever.scores(self.query, self.state)
+        if self.given is None:
+            self.scored[name] = retriever.scores(self.query, self.state)
+        elif can_score_some(retriever):
+            self.scored[name] = retriever.some(self.query, self.state, self.given)
+        else:
+            self.scored[name] = retriever.scores(self.query, self.state)[self.given]
 
     def pool(self, names: Sequence[str], heuristics: Sequence[str]) -> Pool:
         """Return the pool of the named retrievers, each asked before, scored by the named heuristics too."""
         dense = {name: self.scored[name] for name in names}
         return gather(
-            self.fitted, self.settings, self.query, self.state, self.allowed, dense, heuristics, self.added.tolist()
-        )
+            self.fitted, self.settings, self.query, self.state, self.allowed, dense, heuristics, self.added.tolist(),
+            self.given,
+        )  # fmt: skip
 
 
 class Decided(NamedTuple):
@@ -87,16 +104,20 @@ def decide(asked: Asked, started: float, deadline_ms: float) -> Decided:
     """Answer a query from the highest rung that works."""
     ranked, rung, fallback = climb_down(asked, started, deadline_ms)
     lineup = line_up(ranked, asked.fitted, asked.settings, asked.rules, asked.query)
-    slate = make_slate(lineup, ranked.pool, asked.fitted, asked.state, asked.query)
+    slate = make_slate(lineup, ranked, asked.fitted, asked.state, asked.query)
     return Decided(ranked, lineup, slate, rung, fallback)
 
 
-def recommend(engine: "Engine", query: Query, started: float) -> Decision:
-    """Return the decision for a query: pool, scores, rules, reasons; the ladder answers where the model cannot."""
+def recommend(engine: "Engine", query: Query, started: float, *, drawing: bool = True) -> Decision:
+    """Return the decision for a query: pool, scores, rules, reasons; the ladder answers where the model cannot.
+
+    Unless `drawing`, nothing is explored: what nobody logs cannot be learned from.
+    """
     shown = earlier_pages(engine, query)
     with engine.lock:
         check(engine, query)
-        asked = Asked.of(query, engine.fitted[query.pipeline], engine.settings, engine.state, shown)
+        settings = engine.settings if drawing else without_exploration(engine.app, engine.settings)
+        asked = Asked.of(query, engine.fitted[query.pipeline], settings, engine.state, shown)
         decided = decide(asked, started, engine.deadline_ms)
         as_of = engine.state.position
         found = considered(decided.ranked, asked.fitted, engine.state.ids)
@@ -165,7 +186,8 @@ def climb_down(asked: Asked, started: float, deadline_ms: float) -> tuple[Ranked
     late = False
     if not why:
         try:
-            return by_model(asked, deadline(started, deadline_ms)), asked.fitted.version, None
+            ranked = by_model(asked, deadline(started, deadline_ms))
+            return ranked, asked.fitted.version, ranked.why
         except Exception as error:
             logger.warning("model %s failed: %s", asked.fitted.version, error)
             why.append(f"model: {type(error).__name__}: {error}")
@@ -180,14 +202,14 @@ def climb_down(asked: Asked, started: float, deadline_ms: float) -> tuple[Ranked
 
 
 def by_model(asked: Asked, check_time: Callable[[], None] = lambda: None) -> Ranked:
-    """Rank by the champion's blend of sources."""
+    """Rank by the champion: its blend of sources, and its ranker where it has one."""
     names = asked.fitted.proposing()
     for name in names:
         asked.ask(name)
         check_time()
     pool = asked.pool(names, [name for name in asked.fitted.pipeline.heuristics if asked.fitted.weights.get(name)])
     check_time()
-    return Ranked.by(pool, asked.fitted, asked.fitted.vector(), asked.state.ids)
+    return rank(pool, asked.fitted, asked.query, asked.state, check_time)
 
 
 def by_rung(asked: Asked, name: str, *, late: bool = False) -> Ranked:

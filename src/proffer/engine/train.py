@@ -1,16 +1,22 @@
-"""Training: choose on earlier time, report on later time, fit on all, save, promote."""
+"""Training: evaluate, fit what was judged on everything, save it, and release it only if it won."""
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
 from proffer.app import Pipeline
-from proffer.core.errors import CannotTrain
+from proffer.core.errors import CannotTrain, Invalid
 from proffer.core.ports import ModelVersion
-from proffer.engine.backtest import EPOCH, Past, fit
-from proffer.engine.evaluate import Report, choose, judge, read
+from proffer.engine.evaluate import Outcome, Task, study
 from proffer.engine.fitted import Fitted, unfitted
+from proffer.engine.golden import golden, golden_queries
+from proffer.engine.past import Past
+from proffer.engine.plan import Budget
+from proffer.engine.previous import previous_of
+from proffer.engine.provenance import provenance
+from proffer.engine.report import Report
+from proffer.engine.walks import walk
 from proffer.features.replay import replay
 from proffer.features.state import State
 
@@ -19,49 +25,72 @@ if TYPE_CHECKING:
 
 FEWEST = 20
 REPORT_LISTS = 1500
-SEED = 0
 
 
-def train(engine: "Engine", pipeline: Pipeline, progress: "Progress | None") -> ModelVersion:
-    """Back-test and fit a pipeline and save the version. Raises CannotTrain naming what is missing."""
+def train(
+    engine: "Engine", pipeline: Pipeline, *, budget: Budget, seed: int, search: bool, progress: "Progress | None"
+) -> ModelVersion:  # fmt: skip
+    """Evaluate a pipeline on its newest days, fit the champion on all there is and save it.
+
+    Without `search` the recipe that serves is taken over and only fitted and judged anew; where none serves, one is
+    searched for. Raises CannotTrain naming what is missing and what serves instead.
+    """
     if pipeline.weights:
         raise CannotTrain(f"{pipeline.name} declares its weights", remedy="Train another pipeline.")
-    past = Past.of(engine.app, pipeline, engine.settings, read(engine))
-    acts = [event.at for event in past.events if past.acts(event)]
-    if len(acts) < FEWEST:
-        missing = f"{len(acts)} interactions of a {engine.app.subject} with a {engine.app.item} are in the log"
-        raise CannotTrain(f"{missing}, {FEWEST} are needed", remedy="Import or record more events, then train again.")
-    since = reporting_start(past, acts)
-    choice = choose(past, since, seed=SEED, progress=progress)
-    report = judge(
-        past, choice, since, acts[-1] + timedelta(seconds=1), lists=REPORT_LISTS, seed=SEED, progress=progress
-    )
+    past = Past.read(engine.app, pipeline, engine.settings, engine.stores.log, decisions=engine.stores.decisions)
+    if len(past.acts) < FEWEST:
+        acts = f"{len(past.acts)} interactions of a {engine.app.subject} with a {engine.app.item} are in the log"
+        cannot(engine, pipeline, f"{acts}, {FEWEST} are needed", "Import or record more events, then train again.")
+    task = Task(
+        pipeline, engine.settings, budget, seed, REPORT_LISTS, previous_of(engine, pipeline), search,
+        progress=progress,
+    )  # fmt: skip
+    try:
+        outcome = study(walk(past, "daily", seed=seed), task)
+    except (CannotTrain, Invalid) as error:
+        cannot(engine, pipeline, error.message, error.remedy)
+    return save(engine, outcome, pipeline)
+
+
+def cannot(engine: "Engine", pipeline: Pipeline, why: str, remedy: str | None) -> NoReturn:
+    """Raise CannotTrain saying why, and what serves instead."""
+    serving = engine.fitted[pipeline.name]
+    what = f"model {serving.version}" if serving.weights else pipeline.ladder[0]
+    raise CannotTrain(f"cannot train because {why}, serving {what} instead", remedy=remedy)
+
+
+def save(engine: "Engine", outcome: Outcome, pipeline: Pipeline) -> ModelVersion:
+    """Fit the champion's recipe on everything and write it with the whole report."""
     # A state of its own: the live one is folded on meanwhile.
     state = replay(
         engine.stores.log, engine.app.view, engine.app.schema, subject=engine.app.subject, item=engine.app.item,
         snapshots=engine.stores.snapshots,
     )  # fmt: skip
-    fitted = fit(unfitted(pipeline), state, engine.clock.now(), engine.settings.labels)
-    return save(engine, Fitted(pipeline, fitted.retrievers, choice.weights), state, report)
+    report = outcome.report
+    fitted = unfitted(pipeline, settings=outcome.settings, without=report.plan.without)
+    for retriever in fitted.retrievers.values():
+        retriever.fit(state, at=engine.clock.now().timestamp(), weights=engine.settings.labels)
+    return write(engine, replace(fitted, weights=outcome.recipe.weights, ranker=outcome.recipe.ranker), state, report)
 
 
-def reporting_start(past: Past, acts: list[datetime]) -> datetime:
-    """Return the day that leaves the newest tenth of user-days to report on: at least 50, no more than half."""
-    days = past.user_days(acts[0], acts[-1] + timedelta(seconds=1))
-    keep = min(max(len(days) // 10, 50), REPORT_LISTS, len(days) // 2)
-    return EPOCH + timedelta(days=days[len(days) - max(keep, 1)][0])
+def wins(version: ModelVersion) -> bool:
+    """Return whether a version's report lets it serve."""
+    return bool(version.metrics["gate"]["wins"])
 
 
-def save(engine: "Engine", fitted: Fitted, state: State, report: Report) -> ModelVersion:
-    """Write the fitted parts with the table of the back-test."""
+def write(engine: "Engine", fitted: Fitted, state: State, report: Report) -> ModelVersion:
+    """Save a fitted pipeline with the whole report and golden rows."""
     parameters, arrays = fitted.parameters()
+    queries = golden_queries(state, fitted.pipeline.name, engine.app.subject)
+    asked, answered = golden(fitted, engine.settings, state, queries)
     return engine.stores.registry.save(
         fitted.pipeline.name,
         report.champion,
         schema=engine.app.view.version,
         position=state.position,
-        parameters=parameters,
+        parameters=parameters | asked,
         metrics=msgspec.to_builtins(report),
-        arrays=arrays,
+        arrays=arrays | answered,
         at=engine.clock.now(),
+        **provenance(state),
     )

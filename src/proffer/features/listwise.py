@@ -1,13 +1,47 @@
 """List-relative features: how a candidate stands among the others of its list."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from proffer.features.base import Column, Stateless
 from proffer.features.batch import Batch
-from proffer.features.compile import Floats
+from proffer.features.compile import Floats, Ints, compiled
+
+
+@compiled
+def _middles(values: Floats) -> Floats:
+    known = np.sort(values[~np.isnan(values)])
+    out = np.full(values.size, np.nan)
+    for place in range(values.size):
+        if np.isnan(values[place]):
+            continue
+        if known.size < 2:
+            out[place] = 0.5
+            continue
+        below = np.searchsorted(known, values[place])
+        upto = np.searchsorted(known, values[place], side="right")
+        out[place] = (below + upto - 1) / 2.0 / (known.size - 1)
+    return out
+
+
+@compiled
+def _differences(values: Floats) -> Floats:
+    known = np.sort(values[~np.isnan(values)])
+    median = np.nan if known.size == 0 else (known[(known.size - 1) // 2] + known[known.size // 2]) / 2.0
+    out: Floats = values - median
+    return out
+
+
+@compiled
+def _shares(keys: Ints) -> Floats:
+    ordered = np.sort(keys)
+    out = np.full(keys.size, np.nan)
+    for place in range(keys.size):
+        if keys[place] != 0:
+            first = np.searchsorted(ordered, keys[place])
+            out[place] = (np.searchsorted(ordered, keys[place], side="right") - first) / keys.size
+    return out
 
 
 @dataclass(frozen=True)
@@ -24,13 +58,7 @@ class ListRank(Stateless):
 
     def values(self, batch: Batch) -> Floats:
         """Return the percentiles (n,)."""
-        values = batch.columns[self.of]
-        known = np.sort(values[~np.isnan(values)])
-        if known.size < 2:
-            return np.where(np.isnan(values), math.nan, 0.5)
-        below = np.searchsorted(known, values, "left")
-        middle = (below + np.searchsorted(known, values, "right") - 1) / 2.0
-        return np.where(np.isnan(values), math.nan, middle / (known.size - 1))
+        return _middles(batch.columns[self.of])
 
 
 @dataclass(frozen=True)
@@ -47,12 +75,7 @@ class ListDifference(Stateless):
 
     def values(self, batch: Batch) -> Floats:
         """Return the differences (n,)."""
-        values = batch.columns[self.of]
-        known = np.sort(values[~np.isnan(values)])
-        if not known.size:
-            return values
-        median = float(known[(known.size - 1) // 2] + known[known.size // 2]) / 2.0
-        return values - median
+        return _differences(batch.columns[self.of])
 
 
 @dataclass(frozen=True)
@@ -74,9 +97,7 @@ class ListShare(Stateless):
 
     def values(self, batch: Batch) -> Floats:
         """Return the shares (n,)."""
-        keys = batch.part(f"target.{self.role}")
-        _, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        return np.where(keys == 0, math.nan, counts[place] / max(batch.n, 1))
+        return _shares(batch.part(f"target.{self.role}"))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class State:
         self.position = 0
         self.settings: dict[str, Any] = {}
         self.latest = 0.0
+        self.merged = 0
         self._faded_at, self._faded = (0, 0.0), dict[float, Floats]()
         self._indexed, self._index = (0, 0), np.empty(0, np.int64)
         self.registry = Registry(schema, subject, item)
@@ -124,10 +125,13 @@ class State:
         """Return the ordinal of a subject, -1 where unknown."""
         return int(self.registry.subject_ordinals.view[self.registry.numbers.get(subject, NOBODY)])
 
-    def published(self) -> Floats:
-        """Return when each item appeared, epoch seconds (n,)."""
-        stated = self.registry.encoded.measure("published", self.registry.item_rows.view)
-        return np.where(np.isnan(stated), self.registry.first.view[self.registry.item_numbers.view], stated)
+    def published(self, ordinals: Ints | None = None) -> Floats:
+        """Return when each item, or each of these, appeared, epoch seconds (n,)."""
+        rows, numbers = self.registry.item_rows.view, self.registry.item_numbers.view
+        if ordinals is not None:
+            rows, numbers = rows[ordinals], numbers[ordinals]
+        stated = self.registry.encoded.measure("published", rows)
+        return np.where(np.isnan(stated), self.registry.first.view[numbers], stated)
 
     def column(self, role: str) -> Ints:
         """Return the keys of a role of each item (n,), 0 where unknown."""
@@ -145,18 +149,33 @@ class State:
         """Return every interaction so far, as views of the live arrays."""
         return self._history.view(self.registry.subjects, len(self.ids))
 
-    def decayed(self, half_life: float, at: float) -> Floats:
-        """Return each item's decayed count of wanted events (n,); a world in which nothing happens does not age."""
+    def decayed(self, half_life: float, at: float, ordinals: Ints | None = None) -> Floats:
+        """Return each item's decayed count of wanted events (n,); a world in which nothing happens does not age.
+
+        With `ordinals` (m,) those items' alone, read from what was already counted where it was.
+        """
         at = min(at, self.latest)
+        if ordinals is not None:
+            return self._decayed_of(half_life, at, ordinals)
         if self._faded_at != (self.position, at):
             self._faded_at, self._faded = (self.position, at), {}
         if half_life not in self._faded:
-            amount = self._popularity.at(half_life)
-            start = self.layout.starts[self._item_scope.name, self._popularity]
-            table = self.scopes[self._item_scope.name].table
-            self._faded[half_life] = amount.read(table.rows, start, self._item_index(), at)
+            self._faded[half_life] = self._counted(half_life, at, self._item_index())
             self._faded[half_life].flags.writeable = False
         return self._faded[half_life]
+
+    def _decayed_of(self, half_life: float, at: float, ordinals: Ints) -> Floats:
+        if self._faded_at == (self.position, at) and half_life in self._faded:
+            found: Floats = self._faded[half_life][ordinals]
+            return found
+        table = self.scopes[self._item_scope.name].table
+        numbers = self.registry.item_numbers.view[ordinals]
+        return self._counted(half_life, at, table.find(self.registry.keys.view[numbers]))
+
+    def _counted(self, half_life: float, at: float, index: Ints) -> Floats:
+        start = self.layout.starts[self._item_scope.name, self._popularity]
+        table = self.scopes[self._item_scope.name].table
+        return self._popularity.at(half_life).read(table.rows, start, index, at)
 
     def _item_index(self) -> Ints:
         """Return the row of each item in the items' scope, -1 for none; looked up anew only when either has grown."""
@@ -264,6 +283,7 @@ class State:
         if items[into] >= 0:
             self._history.merge_items(int(items[into]), int(items[other]))
         known.merge(into, other, sequence)
+        self.merged += 1
 
     def _flush(self, pending: Pending) -> None:
         events = pending.columns()

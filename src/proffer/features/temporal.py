@@ -27,6 +27,7 @@ def swedish_holidays(year: int) -> frozenset[date]:
     return frozenset(Sweden(years=year, include_sundays=False))
 
 
+@lru_cache(maxsize=64)
 def local(at: float, zone: str) -> datetime:
     """Return epoch seconds as a time of a zone of the IANA database."""
     return datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(zone))

@@ -36,6 +36,8 @@ class FeatureView:
         self.widths = self.layout.widths
         declared = f"{MEANING} {name} {self.layout!r} {self.features!r}"
         self.version = blake2b(declared.encode(), digest_size=8).hexdigest()
+        self._named = tuple((feature, tuple(column.name for column in feature.columns)) for feature in features)
+        self._partial: dict[tuple[str, ...], tuple[Feature, ...]] = {}
         self.fields = tuple(sorted({field for _, accumulator in self.layout.starts for field in accumulator.fields}))
 
     def check(self, schema: Schema) -> None:
@@ -56,19 +58,43 @@ class FeatureView:
 
     def matrix(self, batch: Batch) -> NDArray[np.float32]:
         """Return a row for each candidate of a batch, float32 (n, d)."""
-        matrix = np.empty((batch.n, len(self.columns)), np.float64)
+        columns = np.empty((len(self.columns), batch.n), np.float64)
         place = 0
-        for feature in self.features:
-            values = np.asarray(feature.values(batch), np.float64)
-            names = feature.columns
+        for feature, names in self._named:
+            values = feature.values(batch)
             if len(names) == 1:
-                matrix[:, place] = values
+                columns[place] = values
             else:
-                matrix[:, place : place + len(names)] = values
-            for column in names:
-                batch.columns[column.name] = matrix[:, place]
+                columns[place : place + len(names)] = values.T
+            for name in names:
+                batch.columns[name] = columns[place]
                 place += 1
-        return matrix.astype(np.float32)
+        return np.ascontiguousarray(columns.T, np.float32)
+
+    def some(self, batch: Batch, names: Sequence[str]) -> NDArray[np.float32]:
+        """Return the named columns alone, float32 (n, names): the values of `matrix`, without reading the rest."""
+        for feature in self._reading(tuple(names)):
+            values = np.asarray(feature.values(batch), np.float64)
+            for place, column in enumerate(feature.columns):
+                one = values if len(feature.columns) == 1 else values[:, place]
+                batch.columns[column.name] = np.ascontiguousarray(np.broadcast_to(one, batch.n))
+        return np.stack([batch.columns[name] for name in names], axis=1).astype(np.float32)
+
+    def relative(self, names: Sequence[str]) -> bool:
+        """Return whether any of these columns depends on which candidates a list has."""
+        return any(column.window == "list" for column in self.described if column.name in names)
+
+    def _reading(self, names: tuple[str, ...]) -> tuple[Feature, ...]:
+        """Return the features that give these columns, in order, with those that list-relative ones go by."""
+        if names not in self._partial:
+            wanted, found = set(names), list[Feature]()
+            for feature in reversed(self.features):
+                if wanted & {column.name for column in feature.columns}:
+                    found.append(feature)
+                    of = getattr(feature, "of", None)
+                    wanted |= {of} if isinstance(of, str) else set()
+            self._partial[names] = tuple(reversed(found))
+        return self._partial[names]
 
     def describe(self) -> list[tuple[str, str, str, str]]:
         """Return name, formula, window and stage of each column."""

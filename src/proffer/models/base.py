@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,11 @@ class ScoringRetriever:
 class Ranker(Protocol):
     """Scores the rows of one list from named columns."""
 
+    @property
+    def name(self) -> str:
+        """Its name in tables and in a saved version."""
+        ...
+
     def fit(
         self, X: NDArray[np.float32], y: NDArray[np.float64], sizes: NDArray[np.int64], *,
         columns: Sequence[str], rng: np.random.Generator, missed: NDArray[np.int64] | None = None,
@@ -138,11 +143,29 @@ class Ranker(Protocol):
         ...
 
 
+@runtime_checkable
+class Contributing(Protocol):
+    """A ranker that can tell what each column adds."""
+
+    def contributions(self, X: NDArray[np.float32], columns: Sequence[str]) -> NDArray[np.float32]:
+        """Return what each column adds to each row's score (n, d), beside what is the same for all rows."""
+        ...
+
+
 class Reranker(Protocol):
     """Reorders one scored list."""
 
     def rerank(self, query: Query, candidates: Candidates, similarity: Similarity, n: int) -> Candidates:
         """Return the first `n` of the candidates in their new order, with their scores."""
+        ...
+
+
+@runtime_checkable
+class Partial(Protocol):
+    """A retriever that can score a few items without the rest of the catalogue."""
+
+    def some(self, query: Query, state: LiveState, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what `scores` gives these ordinals (m,), bit for bit."""
         ...
 
 
@@ -184,6 +207,26 @@ class Tunable(Protocol):
     def varied(self, settings: Mapping[str, Any]) -> Self:
         """Return an unfitted one of the same name with some settings changed."""
         ...
+
+
+def can_weigh(retriever: object) -> TypeGuard[Weighable]:
+    """Return whether a retriever is `Weighable`."""
+    return Weighable in _abilities(type(retriever))
+
+
+def can_score_some(retriever: object) -> TypeGuard[Partial]:
+    """Return whether a retriever is `Partial`."""
+    return Partial in _abilities(type(retriever))
+
+
+_known: dict[type, frozenset[Any]] = {}
+
+
+def _abilities(kind: type) -> frozenset[Any]:
+    """Return which of the two a class is; looked at once, as a look takes longer than many a retriever's scores."""
+    if kind not in _known:
+        _known[kind] = frozenset(protocol for protocol in (Weighable, Partial) if issubclass(kind, protocol))
+    return _known[kind]
 
 
 def nearest(half_lives: tuple[float, ...], wanted: float) -> float:

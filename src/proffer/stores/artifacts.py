@@ -7,10 +7,11 @@ manifest.sha256 that of the manifest, as `sha256sum --check` reads it. All are c
 import errno
 import os
 import re
+import stat
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +30,7 @@ ARRAYS = "arrays.npz"
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
 LEFT_OVER_SECONDS = 3600
+LATER = ("code", "since", "until", "events")
 
 _ID = re.compile(r"m_[0-9a-f]{32}")
 
@@ -55,6 +57,7 @@ class Artifacts:
         except (NotFound, Corrupt):
             pass
         self._folder.mkdir(parents=True, exist_ok=True)
+        self.sweep(datetime.now(UTC))
         final = self._folder / version.id
         try:
             temporary = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._folder))
@@ -93,6 +96,7 @@ class Artifacts:
         folder = self._folder / id
         if not _ID.fullmatch(id) or not folder.is_dir():
             raise NotFound(f"no model version {id[:40]!r}", field="version", remedy="See the list of versions.")
+        _check_names(folder)
         manifest = _bytes(folder, MANIFEST)
         if _bytes(folder, SEAL) != _seal(manifest):
             raise _altered(folder / MANIFEST)
@@ -110,13 +114,15 @@ class Artifacts:
 
 def describe(
     pipeline: str, name: str, *, schema: str, position: int, parameters: Mapping[str, Any],
-    metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime,
+    metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime, code: str = "",
+    since: datetime | None = None, until: datetime | None = None, events: int = 0,
 ) -> ModelVersion:  # fmt: skip
     """Return the version that this content is: the same content, the same id."""
     files = {ARRAYS: sha256(pack(arrays)).hexdigest()}
     version = ModelVersion(
         id="", pipeline=pipeline, name=name, created_at=at, schema=schema, position=position,
-        parameters=_plain(parameters, "parameters"), metrics=_plain(metrics, "metrics"), files=files,
+        parameters=_plain(parameters, "parameters"), metrics=_plain(metrics, "metrics"), files=files, code=code,
+        since=since, until=until, events=events,
     )  # fmt: skip
     return msgspec.structs.replace(version, id=identify(version))
 
@@ -124,6 +130,10 @@ def describe(
 def identify(version: ModelVersion) -> str:
     """Return the id of a version: a hash of all but its id and time."""
     told = {name: value for name, value in msgspec.structs.asdict(version).items() if name not in ("id", "created_at")}
+    # What the report measured by the clock differs from run to run; the manifest's own hash still covers it.
+    told["metrics"] = {name: value for name, value in version.metrics.items() if name != "costs"}
+    # What a manifest of before these members were told of does not say must not change its id.
+    told = {name: value for name, value in told.items() if value or name not in LATER}
     return f"m_{sha256(msgspec.json.encode(told, order='deterministic')).hexdigest()[:32]}"
 
 
@@ -158,15 +168,31 @@ def _number(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} is no plain value")
 
 
+def _check_names(folder: Path) -> None:
+    """Raise Corrupt unless it is a folder, no link to one, that holds the three files and nothing else."""
+    try:
+        found = {entry.name for entry in os.scandir(folder)}
+    except OSError as error:
+        raise Corrupt(f"{folder} cannot be read: {error.strerror}", remedy="Train again.") from error
+    wrong = sorted(found ^ {ARRAYS, MANIFEST, SEAL})
+    if folder.is_symlink():
+        raise Corrupt(f"{folder} is a link", remedy="Put the folder itself there, or train again.")
+    if wrong:
+        state = "does not belong there" if wrong[0] in found else "is missing"
+        raise Corrupt(f"{folder / wrong[0]} {state}", remedy="Train again, or go back to another version.")
+
+
 def _bytes(folder: Path, name: str) -> bytes:
     path = folder / name
     try:
-        # A link could be made to point at another file after its hash was checked.
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        # A link could be made to point at another file after its hash was checked; a pipe would never end.
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(file, "rb") as opened:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise Corrupt(f"{path} is no file", remedy="Train again.")
+            return opened.read()
     except OSError as error:
         raise Corrupt(f"{path} cannot be read: {error.strerror}", remedy="Train again.") from error
-    with os.fdopen(file, "rb") as opened:
-        return opened.read()
 
 
 def _seal(manifest: bytes) -> bytes:

@@ -14,8 +14,10 @@ from proffer.core.decisions import Decision
 from proffer.core.entities import EntityRef
 from proffer.core.errors import Conflict, NotFound
 from proffer.core.events import NO_FIELDS, Counts, Event, Quarantined, Receipt, Reject
-from proffer.core.ports import ModelVersion, Stores, Token
-from proffer.stores.artifacts import describe
+from proffer.core.jobs import Job
+from proffer.core.ports import Stores, Token
+from proffer.stores.active import check_free, no_job
+from proffer.stores.memory_registry import MemoryRegistry
 from proffer.stores.plain import check_plain
 from proffer.stores.receipts import accepted, again, check_repairable, check_repairing, closes, refused
 from proffer.stores.seals import seal
@@ -185,58 +187,6 @@ class MemorySnapshots:
         return sorted(position for saved, position in self._saved if saved == version)
 
 
-class MemoryRegistry:
-    """A ModelRegistry in memory."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._versions: dict[str, tuple[ModelVersion, dict[str, NDArray[Any]]]] = {}
-        self._champions: dict[str, tuple[str, int]] = {}
-
-    def save(
-        self, pipeline: str, name: str, *, schema: str, position: int, parameters: Mapping[str, Any],
-        metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime,
-    ) -> ModelVersion:  # fmt: skip
-        """Keep a version and return it; the same content, the same id."""
-        version = describe(
-            pipeline, name, schema=schema, position=position, parameters=parameters, metrics=metrics, arrays=arrays,
-            at=at,
-        )  # fmt: skip
-        copies = {key: np.array(array) for key, array in arrays.items()}
-        return self._versions.setdefault(version.id, (version, copies))[0]
-
-    def adopt(self, version: str) -> ModelVersion:
-        """Return a version: what is saved in memory is listed already. Raises NotFound."""
-        return self.load(version)[0]
-
-    def load(self, version: str) -> tuple[ModelVersion, dict[str, NDArray[Any]]]:
-        """Return a version and its arrays. Raises NotFound."""
-        if version not in self._versions:
-            raise NotFound(f"no model version {version[:40]!r}", field="version", remedy="See the list of versions.")
-        found, arrays = self._versions[version]
-        return found, {name: array.copy() for name, array in arrays.items()}
-
-    def champion(self, pipeline: str) -> tuple[ModelVersion | None, int]:
-        """Return what serves, and the revision to promote against (0 before the first)."""
-        version, revision = self._champions.get(pipeline, (None, 0))
-        return (None if version is None else self._versions[version][0]), revision
-
-    def promote(self, version: str, *, expected_revision: int) -> int:
-        """Let a version serve from now on; return the new revision. Raises Conflict when somebody was faster."""
-        pipeline = self.load(version)[0].pipeline
-        with self._lock:
-            revision = self._champions.get(pipeline, ("", 0))[1]
-            if revision != expected_revision:
-                message = f"the champion is at revision {revision}, not {expected_revision}"
-                raise Conflict(message, field="expected_revision", remedy="Look at the new champion, then decide.")
-            self._champions[pipeline] = version, revision + 1
-            return revision + 1
-
-    def history(self, pipeline: str) -> list[ModelVersion]:
-        """Return all versions, newest first."""
-        return [version for version, _ in reversed(self._versions.values()) if version.pipeline == pipeline]
-
-
 class MemoryTokens:
     """A TokenStore in memory."""
 
@@ -262,6 +212,42 @@ class MemoryTokens:
             raise NotFound(f"no token named {name!r}", field="name", remedy="See the list of tokens.")
 
 
+class MemoryJobs:
+    """A JobStore in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Job] = {}
+
+    def add(self, job: Job) -> Job:
+        """Keep a new job, or return the one that has its key. Raises Conflict naming the one that is active."""
+        with self._lock:
+            for other in self._jobs.values():
+                if job.key is not None and other.key == job.key:
+                    return other
+            check_free(job, list(self._jobs.values()))
+            self._jobs[job.id] = job
+            return job
+
+    def put(self, job: Job) -> None:
+        """Replace a job that was added. Raises NotFound."""
+        with self._lock:
+            if job.id not in self._jobs:
+                raise no_job(job.id)
+            self._jobs[job.id] = job
+
+    def get(self, id: str) -> Job | None:
+        """Return a job."""
+        return self._jobs.get(id)
+
+    def find(self, *, pipeline: str | None = None, before: str | None = None, limit: int = 100) -> list[Job]:
+        """Return jobs, of one pipeline or of all, newest first; `before`: only those added before this one."""
+        jobs = list(self._jobs.values())
+        if before is not None:
+            jobs = jobs[: next((place for place, job in enumerate(jobs) if job.id == before), 0)]
+        return [job for job in reversed(jobs) if pipeline in (None, job.pipeline)][:limit]
+
+
 def memory_stores(clock: Clock | None = None) -> Stores:
     """Return stores that live as long as this process."""
     return Stores(
@@ -270,4 +256,5 @@ def memory_stores(clock: Clock | None = None) -> Stores:
         snapshots=MemorySnapshots(),
         registry=MemoryRegistry(),
         tokens=MemoryTokens(),
+        jobs=MemoryJobs(),
     )

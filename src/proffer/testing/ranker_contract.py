@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from proffer.core.errors import Invalid
 from proffer.models.base import Ranker
 
 COLUMNS = ("noise", "signal", "constant", "sparse")
@@ -24,6 +25,8 @@ class RankerContract:
 
     make: Callable[[], Ranker]
     """Return a new ranker that was not fitted."""
+    learns = False
+    """Whether `fit` needs lists of which something is wanted, and raises Invalid where there is none."""
 
     def fitted(self, lists: Lists) -> Ranker:
         """Return a ranker fitted on lists, from one seed."""
@@ -67,9 +70,56 @@ class RankerContract:
         np.testing.assert_allclose(ranker.predict(X[order], COLUMNS), ranker.predict(X, COLUMNS)[order], 1e-4, 1e-5)
 
     def test_nothing_wanted(self, lists: Lists) -> None:
-        """Lists that nobody wanted anything of teach nothing, and break nothing."""
+        """Lists that nobody wanted anything of teach nothing: a ranker that learns says so, another goes on."""
         X, y, sizes = lists
-        assert not np.isnan(self.fitted((X, np.zeros_like(y), sizes)).predict(X[:30], COLUMNS)).any()
+        if self.learns:
+            with pytest.raises(Invalid):
+                self.fitted((X, np.zeros_like(y), sizes))
+        else:
+            assert not np.isnan(self.fitted((X, np.zeros_like(y), sizes)).predict(X[:30], COLUMNS)).any()
+
+    def test_one_list_and_one_row(self, lists: Lists) -> None:
+        """Little to learn from breaks nothing."""
+        X, _, sizes = lists
+        first = int(sizes[0])
+        graded = np.eye(1, first, 0)[0]
+        for fitted in (self.fitted((X[:first], graded, sizes[:1])), self.fitted((X[:1], graded[:1], np.array([1])))):
+            assert not np.isnan(fitted.predict(X[:30], COLUMNS)).any()
+
+    def test_columns_that_say_nothing(self, lists: Lists) -> None:
+        """Columns that are all unknown, or all the same, are no matter."""
+        X, y, sizes = lists
+        for nothing in (np.full_like(X, np.nan), np.full_like(X, 3.0)):
+            scores = self.fitted((nothing, y, sizes)).predict(nothing[:30], COLUMNS)
+            assert len(np.unique(scores)) == 1
+
+    def test_infinite_values(self, lists: Lists) -> None:
+        """A value out of all bounds is not contagious."""
+        X, y, sizes = lists
+        wild = X.copy()
+        wild[:3, 0] = [np.inf, -np.inf, 3e38]
+        assert not np.isnan(self.fitted((wild, y, sizes)).predict(X[:30], COLUMNS)).any()
+
+    def test_columns_are_checked(self, lists: Lists) -> None:
+        """Lists whose lengths do not match are refused."""
+        X, y, sizes = lists
+        if self.learns:
+            with pytest.raises(Invalid):
+                self.fitted((X, y, sizes[:-1]))
+            with pytest.raises(Invalid):
+                self.fitted(lists).predict(X[:3, :2], COLUMNS[:2])
+
+    def test_places_are_a_bias_and_no_column(self, lists: Lists) -> None:
+        """Places can be given when fitting, and a restored one asks for none."""
+        X, y, sizes = lists
+        places = np.concatenate([np.arange(1, size + 1) for size in sizes])
+        fitted = self.make().fit(X, y, sizes, columns=COLUMNS, rng=np.random.default_rng(0), positions=places)
+        again = self.make().restore(*fitted.parameters())
+        np.testing.assert_array_equal(again.predict(X[:30], COLUMNS), fitted.predict(X[:30], COLUMNS))
+
+    def test_an_own_name(self) -> None:
+        """A saved version finds its ranker by name."""
+        assert self.make().name
 
     def test_restored_parameters_give_the_same_scores(self, lists: Lists) -> None:
         """What was learned passes through strict JSON and arrays of plain numbers, bit for bit."""

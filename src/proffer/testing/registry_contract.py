@@ -37,7 +37,7 @@ class ModelRegistryContract:
             with pytest.raises(NotFound):
                 registry.adopt(name)
             with pytest.raises(NotFound):
-                registry.promote(name, expected_revision=0)
+                registry.promote(name, expected_revision=0, at=START)
 
     def test_save_and_load(self, registry: ModelRegistry) -> None:
         """All that was said of a model and every array comes back."""
@@ -67,13 +67,13 @@ class ModelRegistryContract:
     def test_promotion(self, registry: ModelRegistry) -> None:
         """Each promotion raises the revision; one against an old revision is refused and changes nothing."""
         first, second = save(registry, days=1), save(registry, days=2)
-        assert registry.promote(first.id, expected_revision=0) == 1
+        assert registry.promote(first.id, expected_revision=0, at=START) == 1
         assert registry.champion("main") == (first, 1)
         with pytest.raises(Conflict):
-            registry.promote(second.id, expected_revision=0)
+            registry.promote(second.id, expected_revision=0, at=START)
         assert registry.champion("main") == (first, 1)
-        assert registry.promote(second.id, expected_revision=1) == 2
-        assert registry.promote(first.id, expected_revision=2) == 3
+        assert registry.promote(second.id, expected_revision=1, at=START) == 2
+        assert registry.promote(first.id, expected_revision=2, at=START) == 3
         assert registry.champion("main") == (first, 3)
         assert registry.champion("other") == (None, 0)
 
@@ -83,7 +83,7 @@ class ModelRegistryContract:
 
         def promote(version: ModelVersion) -> bool:
             try:
-                return registry.promote(version.id, expected_revision=0) == 1
+                return registry.promote(version.id, expected_revision=0, at=START) == 1
             except Conflict:
                 return False
 
@@ -91,6 +91,61 @@ class ModelRegistryContract:
             won = list(pool.map(promote, versions))
         assert won.count(True) == 1
         assert registry.champion("main") == (versions[won.index(True)], 1)
+
+    def test_where_it_comes_from(self, registry: ModelRegistry) -> None:
+        """The code that fitted it and the range of what it was fitted on come back, and are part of its content."""
+        days = {"since": START - timedelta(days=9), "until": START - timedelta(days=1), "events": 70}
+        told, other, untold = (
+            save(registry, code="1.0+a", **days), save(registry, code="1.0+b", **days), save(registry),
+        )  # fmt: skip
+        assert registry.load(told.id)[0] == told
+        assert (told.code, told.since, told.until, told.events) == ("1.0+a", *days.values())
+        assert (untold.code, untold.since, untold.until, untold.events) == ("", None, None, 0)
+        assert len({told.id, other.id, untold.id}) == 3
+
+    def test_promotions_are_kept(self, registry: ModelRegistry) -> None:
+        """Every change of what serves is listed, newest first, with its time and why it came about."""
+        first, second = save(registry, days=1), save(registry, days=2)
+        hours = [START + timedelta(hours=hour) for hour in range(4)]
+        assert registry.promotions("main") == []
+        registry.promote(first.id, expected_revision=0, at=hours[0])
+        registry.promote(second.id, expected_revision=1, at=hours[1])
+        registry.promote(first.id, expected_revision=2, at=hours[2], back=True)
+        with pytest.raises(Conflict):
+            registry.promote(second.id, expected_revision=2, at=hours[3])
+        registry.retire("main", expected_revision=3, at=hours[3])
+        assert [(one.revision, one.version, one.at, one.how) for one in registry.promotions("main")] == [
+            (4, None, hours[3], "retire"), (3, first.id, hours[2], "rollback"), (2, second.id, hours[1], "promote"),
+            (1, first.id, hours[0], "promote"),
+        ]  # fmt: skip
+        assert {one.pipeline for one in registry.promotions("main")} == {"main"}
+        assert registry.promotions("other") == []
+
+    def test_retiring(self, registry: ModelRegistry) -> None:
+        """Then nothing serves, the revision goes on, and retiring is compare-and-set as promoting is."""
+        version = save(registry)
+        registry.promote(version.id, expected_revision=0, at=START)
+        with pytest.raises(Conflict):
+            registry.retire("main", expected_revision=0, at=START)
+        assert registry.champion("main") == (version, 1)
+        assert registry.retire("main", expected_revision=1, at=START) == 2
+        assert registry.champion("main") == (None, 2)
+        with pytest.raises(Conflict):
+            registry.promote(version.id, expected_revision=0, at=START)
+        assert registry.promote(version.id, expected_revision=2, at=START) == 3
+        assert registry.champion("main") == (version, 3)
+        assert registry.retire("empty", expected_revision=0, at=START, back=True) == 1
+        assert registry.promotions("empty")[0].how == "rollback"
+
+    def test_vouching(self, registry: ModelRegistry) -> None:
+        """A check is noted for one version and one code, as often as one likes."""
+        version, other = save(registry, days=1), save(registry, days=2)
+        assert not registry.vouched(version.id, "1.0+a")
+        registry.vouch(version.id, "1.0+a", at=START)
+        registry.vouch(version.id, "1.0+a", at=START + timedelta(days=1))
+        assert registry.vouched(version.id, "1.0+a")
+        assert not registry.vouched(version.id, "1.0+b")
+        assert not registry.vouched(other.id, "1.0+a")
 
     def test_objects_are_refused(self, registry: ModelRegistry) -> None:
         """What would need pickle is refused, in arrays and in parameters."""
@@ -105,10 +160,11 @@ class ModelRegistryContract:
 
 
 def save(
-    registry: ModelRegistry, pipeline: str = "main", *, days: Any, weight: float = 1.0, at: Any = START
+    registry: ModelRegistry, pipeline: str = "main", *, days: Any = 1, weight: float = 1.0, at: Any = START, **rest: Any
 ) -> ModelVersion:
     """Save a small model."""
     arrays = {"w": np.full(3, weight)}
     return registry.save(
-        pipeline, "popularity", schema="v1", position=1, parameters={"days": days}, metrics={}, arrays=arrays, at=at
-    )
+        pipeline, "popularity", schema="v1", position=1, parameters={"days": days}, metrics={}, arrays=arrays, at=at,
+        **rest,
+    )  # fmt: skip

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from proffer.models.base import DAY, HOUR, Retriever
+from proffer.models.base import DAY, HOUR, Family, Parameters, Partial, Retriever, Tunable
 from proffer.testing.world import START, World, ask, tastes
 
 AT = START + 21 * DAY
@@ -39,6 +40,19 @@ class RetrieverContract:
             assert scores.dtype == np.float64
             np.testing.assert_array_equal(scores, one.scores(ask(user, at=AT), world))
             np.testing.assert_array_equal(scores, other.scores(ask(user, at=AT), world))
+
+    def test_a_few_items_score_as_in_the_catalogue(self, world: World) -> None:
+        """A retriever that can score a few items alone gives them the same bits, in any order."""
+        retriever = self.fitted(world)
+        if not isinstance(retriever, Partial):
+            return
+        for user in ("u0", "u1", "nobody"):
+            for context in ({}, {"item": "p3"}):
+                query = replace(ask(user, at=AT), context=context)
+                for few in (np.array([7, 3, 29, 0]), np.empty(0, np.int64), np.arange(30)[::-1].copy()):
+                    some = retriever.some(query, world, few)
+                    np.testing.assert_array_equal(some, retriever.scores(query, world)[few])
+                    assert some.dtype == np.float64
 
     def test_retrieves_what_a_full_sort_finds(self, world: World) -> None:
         """Exactly the best k, ties by id, with ordinals and scores."""
@@ -128,6 +142,57 @@ class RetrieverContract:
         """The estimate is positive, and larger for more."""
         retriever = self.make()
         assert 0 < retriever.memory(10, 10, 10) < retriever.memory(10_000, 10_000, 1_000_000)
+
+    def test_tells_before_it_starts_how_long_a_fit_takes(self) -> None:
+        """The estimate is positive, larger for more, and the same whenever it is asked for."""
+        retriever = self.make()
+        small, large = retriever.seconds(10, 10, 10), retriever.seconds(10_000, 10_000, 1_000_000)
+        assert 0.0 < small < large
+        assert retriever.seconds(10_000, 10_000, 1_000_000) == large
+
+    def test_tells_what_it_goes_by(self, world: World) -> None:
+        """A family that is known, before the fit and after."""
+        assert self.make().family in get_args(Family)
+        assert self.fitted(world).family in get_args(Family)
+
+    def test_fits_to_the_same_bits(self, world: World) -> None:
+        """Two fits on the same events learn the same parameters, and so does a second fit of one model."""
+        one, other = self.fitted(world), self.fitted(world)
+        assert_same(one.parameters(), other.parameters())
+        assert_same(other.fit(world, at=AT, weights={}).parameters(), one.parameters())
+
+    def test_settings_worth_trying(self, world: World) -> None:
+        """Each makes another of the same name that fits, tells its settings, and passes them on when restored."""
+        retriever = self.make()
+        if not isinstance(retriever, Tunable):
+            return
+        assert 2 <= len(retriever.variants()) <= 6
+        told = retriever.parameters()[0]
+        for settings in retriever.variants():
+            assert any(told[name] != value for name, value in settings.items())
+            varied = retriever.varied(settings).fit(world, at=AT, weights={})
+            assert (varied.name, type(varied)) == (retriever.name, type(retriever))
+            values, arrays = varied.parameters()
+            assert {name: values[name] for name in settings} == dict(settings)
+            again = self.make().restore(json.loads(json.dumps(values, allow_nan=False)), arrays)
+            assert_same(again.parameters(), (values, arrays))
+            query = ask("u1", at=AT)
+            np.testing.assert_array_equal(again.scores(query, world), varied.scores(query, world))
+
+    def test_a_setting_nobody_has_is_refused(self) -> None:
+        """A misspelt setting is an error, not a variant that is like the default."""
+        retriever = self.make()
+        if isinstance(retriever, Tunable):
+            with pytest.raises(Exception, match="no_such_setting"):
+                retriever.varied({"no_such_setting": 1})
+
+
+def assert_same(one: Parameters, other: Parameters) -> None:
+    """Check that two models learned the same values and the same arrays, bit for bit."""
+    assert one[0] == other[0]
+    assert sorted(one[1]) == sorted(other[1])
+    for name, array in one[1].items():
+        np.testing.assert_array_equal(array, other[1][name])
 
 
 def full_sort(scores: NDArray[np.float64], world: World, allowed: NDArray[np.bool_]) -> list[int]:

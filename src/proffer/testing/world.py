@@ -42,6 +42,7 @@ class World:
 
     kind = "post"
     half_lives = HALF_LIVES
+    merged = 0
 
     def __init__(
         self,
@@ -92,9 +93,9 @@ class World:
         """Return the ordinal of a subject, -1 where unknown."""
         return self._subject.get(subject.id, -1)
 
-    def published(self) -> NDArray[np.float64]:
-        """Return when each item appeared, epoch seconds (n,): its attribute, else its first mention."""
-        return self._published
+    def published(self, ordinals: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """Return when each item, or each of these, appeared, epoch seconds: its attribute, else its first mention."""
+        return self._published if ordinals is None else self._published[ordinals]
 
     def column(self, role: str) -> NDArray[np.int64]:
         """Return the attribute named like the role as stable keys (n,), 0 where unknown."""
@@ -109,10 +110,11 @@ class World:
         """Return all that happened, as the arrays themselves."""
         return self._interactions
 
-    def decayed(self, half_life: float, at: float) -> NDArray[np.float64]:
-        """Return each item's decayed count of wanted events (n,), for one of `half_lives`."""
+    def decayed(self, half_life: float, at: float, ordinals: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """Return each item's decayed count of wanted events (n,), or these items' (m,), for one of `half_lives`."""
         assert half_life in self.half_lives
-        return self._counts(half_life, at, np.ones(len(self.subjects), np.bool_))
+        counts = self._counts(half_life, at, np.ones(len(self.subjects), np.bool_))
+        return counts if ordinals is None else counts[ordinals]
 
     def segment_decayed(self, subject: EntityRef, at: float) -> NDArray[np.float64]:
         """Return each item's decayed count within the subject's segment (n,), with a half-life of a week."""
@@ -187,6 +189,29 @@ def tastes(seed: int, *, users: int = 80, items: int = 80, each: int = 10) -> tu
         happened += [(f"u{user}", f"p{item}", START + rng.uniform(0, 20 * DAY), "view") for item in first]
         later[f"u{user}"] = {f"p{item}" for item in liked[each:]}
     return World(sorted(happened, key=lambda row: row[2]), posts=posts), later
+
+
+def paths(seed: int, *, users: int = 150, items: int = 60, each: int = 20) -> tuple[World, dict[str, str]]:
+    """What comes next depends on what came last: item i is followed by one certain item, 8 times in 10; returns that.
+
+    Otherwise anything may come; all items are equally popular, and users do not differ. The second value tells for
+    each item the one that follows it. What happened lies in the first 20 days after `START`.
+
+    >>> world, follows = paths(0)
+    >>> len(follows), world.latest < START + 20 * DAY
+    (60, True)
+    """
+    rng = np.random.default_rng(seed)
+    circle = rng.permutation(items)
+    follows = {f"p{item}": f"p{other}" for item, other in zip(circle, np.roll(circle, -1), strict=True)}
+    happened: list[Happened] = []
+    for user in range(users):
+        post, at = f"p{rng.integers(items)}", START + rng.uniform(0, 10 * DAY)
+        for _ in range(each):
+            happened.append((f"u{user}", post, at, "view"))
+            post = follows[post] if rng.random() < 0.8 else f"p{rng.integers(items)}"
+            at += rng.uniform(60.0, DAY / 4)
+    return World(sorted(happened, key=lambda row: row[2])), follows
 
 
 def _post(row: int, rng: np.random.Generator) -> dict[str, object]:

@@ -7,13 +7,21 @@ from proffer.apps.feed.eligible import Expiry, NotBlocked, NotHidden, Visibility
 from proffer.apps.feed.features import view
 from proffer.apps.feed.simulate import Toy
 from proffer.core.schema import Attribute, EntityKind, EventType, Field
-from proffer.models.rankers.linear import LinearHeuristic
+from proffer.models.rankers.boosted import LambdaRank, Pointwise
+from proffer.models.rankers.linear import LinearHeuristic, LinearRanker
 from proffer.models.retrievers.active import Active
+from proffer.models.retrievers.als import ALS
+from proffer.models.retrievers.bpr import BPR
 from proffer.models.retrievers.cold import ColdItems, SegmentPopularity
 from proffer.models.retrievers.content import Content
 from proffer.models.retrievers.covisits import Covisits
+from proffer.models.retrievers.ease import EASE
+from proffer.models.retrievers.gfcf import GFCF
 from proffer.models.retrievers.itemknn import ItemKNN
+from proffer.models.retrievers.lar import LAR
+from proffer.models.retrievers.markov import Markov
 from proffer.models.retrievers.newest import Newest
+from proffer.models.retrievers.nmf import NMF
 from proffer.models.retrievers.popularity import DecayedPopularity
 from proffer.models.retrievers.trending import Trending
 
@@ -65,6 +73,18 @@ TEMPLATES = (
     Template(
         code="similar_readers", column="source:covisits", above=0.8,
         en="People who read what you read also opened this", sv="De som läser det du läser har också öppnat detta",
+    ),
+    Template(
+        code="read_next", column="source:markov", above=0.95,
+        en="Often read after what you read last", sv="Läses ofta efter det du läste senast",
+    ),
+    Template(
+        code="next_step", column="source:lar", above=0.95,
+        en="Where your latest reads lead", sv="Dit det du läst senast leder",
+    ),
+    Template(
+        code="goes_together", column="source:ease", above=0.95,
+        en="Goes with much of what you read", sv="Hör ihop med mycket av det du läst",
     ),
     Template(
         code="similar_content", column="source:content", above=0.8,
@@ -138,10 +158,11 @@ HOME = Pipeline(
     name="home",
     retrievers=(
         Newest, DecayedPopularity, Active, Trending, Covisits, partial(ItemKNN, "cosine"), partial(ItemKNN, "bm25"),
-        Content, SegmentPopularity, ColdItems,
+        EASE, GFCF, Markov, LAR, ALS, BPR, NMF, Content, SegmentPopularity, ColdItems,
     ),
     heuristics={"personal": PERSONAL, "engagement": ENGAGEMENT},
     ladder=("personal", "engagement", "newest"),
+    rankers=(LambdaRank, Pointwise, LinearRanker),
     eligible=ELIGIBLE,
     rules=(Rule(do="seen_out", name="not seen yet"),),
     templates=TEMPLATES,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proffer.features.accumulators.simple import Simple
+from proffer.features.accumulators.simple import Simple, hashed_once
 from proffer.features.base import Weights
 from proffer.features.compile import Floats, Ints, compiled
 
@@ -22,6 +22,7 @@ def _fold_last(rows: Floats, start: int, index: Ints, keys: Ints, types: Ints, w
         rows[row, start] = count + 1
 
 
+@hashed_once
 @dataclass(frozen=True)
 class LastN(Simple):
     """A ring of the keys of the last `n` targets (or their categories, authors ...) in order of the log.

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proffer.features.accumulators.simple import Simple, slot
+from proffer.features.accumulators.simple import Simple, hashed_once, slot
 from proffer.features.base import Weights
 from proffer.features.compile import Floats, Ints, compiled
 
@@ -20,6 +20,7 @@ def _fold_mark(rows: Floats, start: int, index: Ints, at: Floats, types: Ints, w
             rows[row, start], rows[row, start + 1] = weight, at[place]
 
 
+@hashed_once
 @dataclass(frozen=True)
 class LastGrade(Simple):
     """The weight and time of the event that happened last (the later in the log where two share a time)."""

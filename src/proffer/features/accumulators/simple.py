@@ -1,10 +1,27 @@
 """What most accumulators have in common, and the reading of single slots."""
 
+from typing import Any, TypeVar
+
 import numpy as np
 
 from proffer.features.compile import Floats, Ints, compiled, remaining
 
 DAY = 86_400.0
+Kind = TypeVar("Kind")
+
+
+def hashed_once(kind: type[Kind]) -> type[Kind]:
+    """Let each of a frozen dataclass's values keep its hash: reading a row looks many of them up, nested ones too."""
+    whole = kind.__hash__
+
+    def held(self: Any) -> int:
+        found: int | None = self.__dict__.get("_hash")
+        if found is None:
+            found = self.__dict__["_hash"] = whole(self)
+        return found
+
+    kind.__hash__ = held  # type: ignore[method-assign]
+    return kind
 
 
 class Simple:

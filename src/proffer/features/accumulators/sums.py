@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proffer.core.errors import Invalid
-from proffer.features.accumulators.simple import Simple, decayed_slot, slot, words
+from proffer.features.accumulators.simple import Simple, decayed_slot, hashed_once, slot, words
 from proffer.features.base import Weights
 from proffer.features.compile import Floats, Ints, compiled, remaining
 
@@ -52,6 +52,7 @@ def merge_decayed(rows: Floats, start: int, half_lives: tuple[float, ...], into:
     rows[into, last] = at
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Total(Simple):
     """The sum of the weights of all events."""
@@ -77,6 +78,7 @@ class Total(Simple):
         return slot(rows, start, index, 0.0)
 
 
+@hashed_once
 @dataclass(frozen=True)
 class DecayGrid(Simple):
     """Decayed sums at several half-lives (seconds, may be infinite) that share one time.
@@ -115,6 +117,7 @@ def decay(weights: Weights, half_life: float) -> "Decayed":
     return DecayGrid(weights, (half_life,)).at(half_life)
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Decayed:
     """One half-life of a grid, as an amount: sum of weight x 2^(-age / half-life)."""

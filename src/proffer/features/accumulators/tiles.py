@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proffer.core.errors import Invalid
-from proffer.features.accumulators.simple import Simple, words
+from proffer.features.accumulators.simple import Simple, hashed_once, words
 from proffer.features.base import Weights
 from proffer.features.compile import Floats, Ints, compiled
 
@@ -61,6 +61,7 @@ def _read_tiles(rows: Floats, start: int, index: Ints, count: int, now: int, wid
     return out
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Tiles(Simple):
     """A ring of `count` sums, one for each `hop` seconds of the epoch.
@@ -103,6 +104,7 @@ class Tiles(Simple):
         rows[into, start + 1 + epochs % self.count] = tiles[0] + tiles[1]
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Window:
     """The sum of the last `seconds` of tiles, as an amount."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proffer.features.accumulators.simple import Simple, decayed_slot, words
+from proffer.features.accumulators.simple import Simple, decayed_slot, hashed_once, words
 from proffer.features.base import Weights
 from proffer.features.compile import Floats, Ints, compiled, remaining
 
@@ -40,6 +40,7 @@ def _fold_sessions(
             rows[row, start] += 1.0
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Stamp(Simple):
     """The times of the first and of the last event (epoch seconds, NaN before any), by when they happened."""
@@ -68,6 +69,7 @@ class Stamp(Simple):
             rows[into, start + 1] = rows[other, start + 1]
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Sessions(Simple):
     """The number of sessions, cut by a gap in seconds, each decayed since it began.

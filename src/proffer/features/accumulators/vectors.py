@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from proffer.features.accumulators.simple import Simple, words
+from proffer.features.accumulators.simple import Simple, hashed_once, words
 from proffer.features.base import Weights
 from proffer.features.compile import Floats, Ints, compiled, remaining
 from proffer.features.sketch import DIMENSIONS
@@ -73,6 +73,7 @@ class Vectorial(Simple):
         rows[into, last] = at
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Moments(Vectorial):
     """Number, sum and sum of squares of a numeric field of events, clipped, with the past fading."""
@@ -95,6 +96,7 @@ class Moments(Vectorial):
         return np.column_stack((np.where(np.isnan(x), np.nan, 1.0), x, x * x))
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Blocks(Vectorial):
     """Decayed weight in each 4-hour block of the day (UTC)."""
@@ -110,6 +112,7 @@ class Blocks(Vectorial):
         return added
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Sketch(Vectorial):
     """Decayed sum of the text sketches of targets; a target without text adds nothing."""

@@ -10,6 +10,7 @@ from proffer.core.errors import Invalid
 from proffer.models.base import Parameters
 from proffer.models.compiled import compiled
 from proffer.models.gains import ideal, mean_ndcg
+from proffer.models.rankers.standing import standard
 
 CUTOFF = 10
 TIE = 1e-4
@@ -31,6 +32,8 @@ class Blend:
     array([ 1.22, -1.22,  0.  ], dtype=float32)
     """
 
+    name = "blend"
+
     def __init__(self, weights: Mapping[str, float] | None = None, *, draws: int = 60, rounds: int = 3) -> None:
         self.weights = dict(weights or {})
         self.draws = draws
@@ -40,12 +43,13 @@ class Blend:
     def fit(
         self, X: NDArray[np.float32], y: NDArray[np.float64], sizes: NDArray[np.int64], *,
         columns: Sequence[str], rng: np.random.Generator, missed: NDArray[np.int64] | None = None,
+        positions: NDArray[np.int64] | None = None,  # noqa: ARG002
     ) -> Self:  # fmt: skip
         """Choose the weights of `columns` and return self; without a wanted item in any list all weigh the same."""
         if int(sizes.sum()) != len(X) or len(X) != len(y) or X.shape[1] != len(columns):
             raise Invalid("lists, rows, grades and columns do not match in length", remedy="Pass one size per list.")
         best = ideal(y, sizes, missed, CUTOFF)
-        search = _Search(_standard(np.asarray(X, np.float32), sizes), np.asarray(y, np.float64), sizes, best)
+        search = _Search(standard(np.asarray(X, np.float32), sizes), np.asarray(y, np.float64), sizes, best)
         even = np.full(len(columns), 1.0 / max(len(columns), 1))
         weights = even
         if (y > 0).any():
@@ -57,7 +61,7 @@ class Blend:
     def contributions(self, X: NDArray[np.float32], columns: Sequence[str]) -> NDArray[np.float32]:
         """Return what each source adds to each row's score (n, d), 0 for a column without a weight."""
         weights = np.array([self.weights.get(name, 0.0) for name in columns], np.float64)
-        values = _standard(np.asarray(X, np.float32), np.array([len(X)], np.int64))
+        values = standard(np.asarray(X, np.float32), np.array([len(X)], np.int64))
         return np.asarray(values * weights, np.float32)
 
     def predict(self, X: NDArray[np.float32], columns: Sequence[str]) -> NDArray[np.float32]:
@@ -131,29 +135,4 @@ def _weighted(z, weights):  # type: ignore[no-untyped-def]
     for row in range(len(z)):
         for column in range(len(weights)):
             out[row] += weights[column] * z[row, column]
-    return out
-
-
-@compiled
-def _standard(X, sizes):  # type: ignore[no-untyped-def]
-    out = np.zeros(X.shape, np.float64)
-    start = 0
-    for size in sizes:
-        end = start + size
-        for column in range(X.shape[1]):
-            values = X[start:end, column].astype(np.float64)
-            fill = 0.0
-            for value in values:
-                if value < fill:
-                    fill = value
-            for row in range(size):
-                if np.isnan(values[row]):
-                    values[row] = fill
-            mean = values.sum() / max(size, 1)
-            spread = np.sqrt(((values - mean) ** 2).sum() / max(size, 1))
-            # float32 noise of a constant column is not a difference.
-            if spread > 1e-6 * max(abs(mean), 1e-30):
-                for row in range(size):
-                    out[start + row, column] = (values[row] - mean) / spread
-        start = end
     return out

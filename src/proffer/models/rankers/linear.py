@@ -1,4 +1,4 @@
-"""A declared sum over feature columns: heuristics that need no training and can be told at any time."""
+"""Sums over feature columns: declared ones that need no training and can be told at any time, and fitted ones."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
@@ -6,8 +6,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from proffer.core.errors import Invalid
+from proffer.core.errors import Corrupt, Invalid
 from proffer.models.base import Parameters
+from proffer.models.rankers.lists import Lists, in_order
+from proffer.models.rankers.standing import standard
 
 Transform = Literal["identity", "log1p"]
 
@@ -21,6 +23,8 @@ class LinearHeuristic:
     >>> heuristic.predict(np.array([[0.0, 5.0], [np.nan, 1.0]], np.float32), ("likes_7d", "age_hours"))
     array([-0.5, -0.1], dtype=float32)
     """
+
+    name = "heuristic"
 
     def __init__(self, terms: Mapping[str, tuple[float, Transform]]) -> None:
         for name, (weight, transform) in terms.items():
@@ -39,6 +43,7 @@ class LinearHeuristic:
     def fit(
         self, X: NDArray[np.float32], y: NDArray[np.float64], sizes: NDArray[np.int64], *,  # noqa: ARG002
         columns: Sequence[str], rng: np.random.Generator, missed: NDArray[np.int64] | None = None,  # noqa: ARG002
+        positions: NDArray[np.int64] | None = None,  # noqa: ARG002
     ) -> Self:  # fmt: skip
         """Learn nothing: the weights are declared."""
         return self
@@ -71,3 +76,146 @@ class LinearHeuristic:
         """Take over terms and return self."""
         self.terms = {name: (float(weight), transform) for name, (weight, transform) in values["terms"].items()}
         return self
+
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Tried L2 penalties, as shares of the mean variance of the inputs."""
+CHUNK = 20_000
+SPREADS = 8.0
+"""A value further from the mean than this many standard deviations counts as so far."""
+OFTEN = 0.01
+"""That a value is unknown is an input of its own where it is so, and where it is not, at least this often."""
+
+
+class LinearRanker:
+    """Ridge regression of grades on standardised columns.
+
+    Each column comes in twice, standardised over all rows and within its list, an unknown value (NaN) as 0; where some
+    rows know a column and some do not, not knowing it is an input too. Grades and inputs are taken relative to their
+    list's mean, so that the weights tell rows of one list apart, not lists. The penalty is the one of `PENALTIES` that
+    orders the newest fifth of the lists best.
+    """
+
+    name = "linear"
+
+    def __init__(self) -> None:
+        self.columns: tuple[str, ...] = ()
+        self.penalty = PENALTIES[-1]
+        self.mean: NDArray[Any]
+        self.spread: NDArray[Any]
+        self.flagged: NDArray[Any]
+        self.weights: NDArray[Any]
+        self.mean = self.spread = self.flagged = self.weights = np.zeros(0)
+
+    def fit(
+        self, X: NDArray[np.float32], y: NDArray[np.float64], sizes: NDArray[np.int64], *,
+        columns: Sequence[str], rng: np.random.Generator, missed: NDArray[np.int64] | None = None,  # noqa: ARG002
+        positions: NDArray[np.int64] | None = None,
+    ) -> Self:  # fmt: skip
+        """Learn weights of lists laid end to end, oldest first; return self. Raises Invalid where nothing is wanted.
+
+        Where rows tell the place they were shown at, its logarithm takes part in the regression and is then forgotten.
+        """
+        lists = Lists.of(X, y, sizes, columns, missed, positions)
+        self.columns = tuple(columns)
+        self._standardise(lists.X)
+        parts = lists.cut()
+        if parts is not None:
+            older, newer = parts
+            inputs = self._inputs(newer.X, newer.sizes)
+            tried = {penalty: newer.gain(inputs @ self._solved(older, penalty)) for penalty in PENALTIES}
+            # Of equals the stronger penalty.
+            self.penalty = max(reversed(PENALTIES), key=lambda penalty: tried[penalty])
+        self.weights = self._solved(lists, self.penalty)
+        return self
+
+    def predict(self, X: NDArray[np.float32], columns: Sequence[str]) -> NDArray[np.float32]:
+        """Return a score per row (n,) of one list X (n, d)."""
+        scores: NDArray[np.float32] = self.contributions(X, columns).sum(axis=1, dtype=np.float64).astype(np.float32)
+        return scores
+
+    def contributions(self, X: NDArray[np.float32], columns: Sequence[str]) -> NDArray[np.float32]:
+        """Return what each column adds to each row's score (n, d)."""
+        if not self.columns:
+            raise Invalid("was not fitted", field=self.name, remedy="Fit it first.")
+        X = np.clip(in_order(X, columns, self.columns), -3e38, 3e38)
+        parts = self._inputs(X, np.array([len(X)], np.int64)) * self.weights
+        d = len(self.columns)
+        found = parts[:, :d] + parts[:, d : 2 * d]
+        found[:, self.flagged > 0] += parts[:, 2 * d :]
+        out = np.zeros((len(X), len(columns)), np.float32)
+        places = {name: place for place, name in enumerate(columns)}
+        out[:, [places[name] for name in self.columns]] = found
+        return out
+
+    def parameters(self) -> Parameters:
+        """Return the penalty, the names of the columns, and what they are standardised and weighted by."""
+        arrays = {"mean": self.mean, "spread": self.spread, "flagged": self.flagged, "weights": self.weights}
+        return {"penalty": self.penalty, "columns": list(self.columns)}, arrays
+
+    def restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Take over weights and return self. Raises Corrupt where they do not fit the columns."""
+        self.penalty, self.columns = float(values["penalty"]), tuple(values["columns"])
+        self.mean, self.spread = arrays["mean"], arrays["spread"]
+        self.flagged, self.weights = arrays["flagged"], arrays["weights"]
+        d = len(self.columns)
+        lengths = (len(self.mean), len(self.spread), len(self.flagged), len(self.weights))
+        if lengths != (d, d, d, 2 * d + int((self.flagged > 0).sum())):
+            raise Corrupt("weights and columns differ in number", field="ranker", remedy="Train again.")
+        return self
+
+    def _standardise(self, X: NDArray[np.float32]) -> None:
+        known = ~np.isnan(X)
+        count = np.maximum(known.sum(axis=0), 1)
+        self.mean = np.where(known, X, 0.0).sum(axis=0, dtype=np.float64) / count
+        squares = sum(
+            (np.where(known[rows], X[rows] - self.mean, 0.0) ** 2).sum(axis=0)
+            for rows in (slice(start, start + CHUNK) for start in range(0, len(X), CHUNK))
+        )
+        spread = np.sqrt(squares / count)
+        # float32 noise of a constant column is not a difference.
+        self.spread = np.where(spread > 1e-6 * np.maximum(np.abs(self.mean), 1e-30), spread, np.inf)
+        share = known.mean(axis=0)
+        self.flagged = ((share > OFTEN) & (share < 1.0 - OFTEN)).astype(np.float64)
+
+    def _inputs(self, X: NDArray[np.float32], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the regression's inputs of lists laid end to end (total, 2 d + flags)."""
+        z = np.clip(np.nan_to_num((X - self.mean) / self.spread, nan=0.0), -SPREADS, SPREADS)
+        within = standard(np.ascontiguousarray(X, np.float32), sizes)
+        unknown = np.isnan(X)
+        within[unknown] = 0.0
+        return np.hstack([z, np.clip(within, -SPREADS, SPREADS), unknown[:, self.flagged > 0]])
+
+    def _solved(self, lists: Lists, penalty: float) -> NDArray[np.float64]:
+        """Return the weights of the inputs that ridge regression gives."""
+        gram, moment = self._moments(lists)
+        weight = penalty * max(float(np.trace(gram)) / len(gram), 1e-12)
+        found = np.asarray(np.linalg.solve(gram + weight * np.eye(len(gram)), moment), np.float64)
+        return found[: 2 * len(self.columns) + int((self.flagged > 0).sum())]
+
+    def _moments(self, lists: Lists) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the inner products of the inputs with each other and with the grades, list by list about the mean."""
+        width = 2 * len(self.columns) + int((self.flagged > 0).sum()) + (0 if lists.positions is None else 2)
+        gram: NDArray[Any] = np.zeros((width, width))
+        moment: NDArray[Any] = np.zeros(width)
+        start = 0
+        ends = np.cumsum(lists.sizes)
+        for chunk in np.split(np.arange(len(ends)), np.flatnonzero(np.diff(ends // CHUNK)) + 1):
+            rows = slice(start, int(ends[chunk[-1]]))
+            sizes, start = lists.sizes[chunk], rows.stop
+            parts: list[NDArray[Any]] = [self._inputs(lists.X[rows], sizes)]
+            if lists.positions is not None:
+                shown = lists.positions[rows]
+                parts += [np.log1p(shown)[:, None], (shown > 0)[:, None].astype(np.float64)]
+            inputs = _centred(np.hstack(parts), sizes)
+            y = _centred(lists.y[rows, None], sizes)
+            gram = gram + inputs.T @ inputs
+            moment = moment + inputs.T @ y[:, 0]
+        return gram, moment
+
+
+def _centred(values: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    means = np.add.reduceat(values, starts, axis=0) / sizes[:, None]
+    centred: NDArray[np.float64] = values - np.repeat(means, sizes, axis=0)
+    return centred

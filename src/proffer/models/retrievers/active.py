@@ -17,8 +17,16 @@ class Active(ScoringRetriever):
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return minus the logarithm of the time since the last interaction (n,)."""
-        found = state.interactions()
-        if not len(found.at):
-            return np.full(len(state.ids), np.nan)
-        since = query.at.timestamp() - found.at[np.maximum(found.item_head, 0)]
-        return np.where(found.item_head >= 0, -log1p(np.maximum(since, 0.0) / HOUR), np.nan)
+        return _scores(query, state, state.interactions().item_head)
+
+    def some(self, query: Query, state: LiveState, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of these items (m,)."""
+        return _scores(query, state, state.interactions().item_head[ordinals])
+
+
+def _scores(query: Query, state: LiveState, heads: NDArray[np.int64]) -> NDArray[np.float64]:
+    times = state.interactions().at
+    if not len(times):
+        return np.full(len(heads), np.nan)
+    since = query.at.timestamp() - times[np.maximum(heads, 0)]
+    return np.where(heads >= 0, -log1p(np.maximum(since, 0.0) / HOUR), np.nan)

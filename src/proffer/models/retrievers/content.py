@@ -14,7 +14,7 @@ from proffer.models.base import DAY, Family, Parameters, ScoringRetriever
 from proffer.models.elementwise import halved
 from proffer.models.histories import ITEM, seeds
 from proffer.models.retrievers.hashing import BUCKETS, Bag, fact_bag, spread, text_bags
-from proffer.models.retrievers.vectors import ItemVectors, alike, products, rows_of
+from proffer.models.retrievers.vectors import ItemVectors, alike, products, rows_of, some_products
 
 RELEARNED = 0.01
 
@@ -74,16 +74,35 @@ class Content(ScoringRetriever):
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return the cosine (n,), NaN where the item or the subject has no vector."""
         blocks, known = self.vectors.look(state)
-        found, times = seeds(query, state, self.recent)
-        times, found = times[known[found]], found[known[found]]
+        found, profile = self._profile(query, state, blocks, known)
         if not len(found):
             return np.full(len(known), np.nan)
-        weights = halved(times[0] - times, self.half_life)
-        profile = _unit((rows_of(blocks, found) * weights[:, None]).sum(axis=0))
         scores = np.where(known, products(blocks, profile, len(known)), np.nan)
         if ITEM in query.context:
             scores[found] = np.nan
         return scores
+
+    def some(self, query: Query, state: LiveState, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of these items (m,)."""
+        blocks, known = self.vectors.look(state)
+        found, profile = self._profile(query, state, blocks, known)
+        if not len(found):
+            return np.full(len(ordinals), np.nan)
+        scores = np.where(known[ordinals], some_products(blocks, profile, ordinals), np.nan)
+        if ITEM in query.context:
+            scores[np.isin(ordinals, found)] = np.nan
+        return scores
+
+    def _profile(
+        self, query: Query, state: LiveState, blocks: NDArray[np.float32], known: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the items with a vector that the answer goes by, and the mean of their vectors (dims,)."""
+        found, times = seeds(query, state, self.recent)
+        times, found = times[known[found]], found[known[found]]
+        if not len(found):
+            return found, np.zeros(self.dims, np.float32)
+        weights = halved(times[0] - times, self.half_life)
+        return found, _unit((rows_of(blocks, found) * weights[:, None]).sum(axis=0))
 
     def similarity(self, ordinals: NDArray[np.int64], state: LiveState) -> NDArray[np.float32]:
         """Return the cosine of each pair of these items (m, m), cut to 0..1; 0 for an item without a vector."""

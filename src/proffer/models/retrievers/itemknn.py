@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.base import DAY, Family, Parameters, ScoringRetriever
+from proffer.models.base import DAY, Family, Parameters
 from proffer.models.compiled import compiled
 from proffer.models.elementwise import halved
 from proffer.models.histories import ITEM, graded, seeds, wanted_pairs
+from proffer.models.tuned import Tuned
 
 
-class ItemKNN(ScoringRetriever):
+class ItemKNN(Tuned):
     """Score = sum over the subject's recent wanted items of their fitted similarity to an item.
 
     `weighting` of the interaction matrix is "cosine" (columns of length 1) or "bm25" (a person with long history says
@@ -26,6 +27,12 @@ class ItemKNN(ScoringRetriever):
     """
 
     family: Family = "collaborative"
+    fixed = ("weighting",)
+    settings = ("neighbours", "recent", "half_life", "history")
+    alternatives = (
+        {"half_life": 7 * DAY}, {"neighbours": 300}, {"half_life": 365 * DAY, "recent": 200}, {"recent": 10},
+        {"neighbours": 30},
+    )  # fmt: skip
 
     def __init__(
         self, weighting: Literal["cosine", "bm25"] = "cosine", *, neighbours: int = 100, recent: int = 50,
@@ -67,17 +74,23 @@ class ItemKNN(ScoringRetriever):
         return np.where(scores > 0.0, scores, np.nan)
 
     def parameters(self) -> Parameters:
-        """Return the neighbours' ordinals (n, m), -1 for none, and similarities (n, m)."""
-        return {"weighting": self.weighting}, {"near": self.near, "alike": self.alike}
+        """Return the settings, the neighbours' ordinals (n, m), -1 for none, and similarities (n, m)."""
+        return self.told(), {"near": self.near, "alike": self.alike}
 
-    def restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:  # noqa: ARG002
-        """Take over neighbours and return self."""
+    def restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Take over settings and neighbours and return self."""
+        self.take(values)
         self.near, self.alike = arrays["near"].astype(np.int32), arrays["alike"].astype(np.float32)
         return self
 
     def memory(self, users: int, items: int, interactions: int) -> int:
         """Return the bytes of the matrix by subject and by item, of the neighbours, and of one row of sums."""
         return 80 * interactions + 8 * users + (8 * self.neighbours + 40) * items
+
+    def seconds(self, users: int, items: int, interactions: int) -> float:
+        """Return what sorting who wanted what, and the steps over common people, take."""
+        pairs = interactions * min(interactions / max(users, 1), self.history)
+        return 1e-6 * interactions + 1e-8 * pairs + 2e-6 * items
 
 
 def _weighted(
@@ -86,7 +99,7 @@ def _weighted(
     by_item, by_user = np.bincount(items, minlength=n), np.bincount(subjects, minlength=users)
     if weighting == "cosine":
         return 1.0 / np.sqrt(by_item[items])
-    saturation, length = 100.0, 0.8
+    saturation, length = 1.2, 0.75
     usual = len(items) / max(n, 1)
     norm = (1.0 - length) + length * by_item[items] / max(usual, 1e-12)
     rarity = np.log(max(n, 1)) - np.log1p(by_user[subjects])

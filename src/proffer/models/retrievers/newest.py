@@ -17,5 +17,12 @@ class Newest(ScoringRetriever):
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return minus the logarithm of the age (n,), 0 for an item of this moment."""
-        age = query.at.timestamp() - state.published()
-        return np.where(age >= 0.0, -log1p(np.maximum(age, 0.0) / HOUR), np.nan)
+        return _scores(query.at.timestamp() - state.published())
+
+    def some(self, query: Query, state: LiveState, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of these items (m,)."""
+        return _scores(query.at.timestamp() - state.published(ordinals))
+
+
+def _scores(age: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(age >= 0.0, -log1p(np.maximum(age, 0.0) / HOUR), np.nan)

@@ -68,6 +68,11 @@ class DecayedPopularity(ScoringRetriever):
         counts = state.decayed(nearest(state.half_lives, self.half_life), query.at.timestamp())
         return positive(log1p(counts))
 
+    def some(self, query: Query, state: LiveState, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of these items (m,)."""
+        counts = state.decayed(nearest(state.half_lives, self.half_life), query.at.timestamp(), ordinals)
+        return positive(log1p(counts))
+
     def parameters(self) -> Parameters:
         """Return the half-life in seconds (None: nothing decays) and how well each one did."""
         return {"half_life": plain_half_life(self.half_life), "judged": self.judged}, {}

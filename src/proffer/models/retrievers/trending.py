@@ -26,8 +26,15 @@ class Trending(ScoringRetriever):
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return the log ratio (n,), NaN for an item with less than a twentieth of a recent event."""
+        return self._scores(query, state, None)
+
+    def some(self, query: Query, state: LiveState, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of these items (m,)."""
+        return self._scores(query, state, ordinals)
+
+    def _scores(self, query: Query, state: LiveState, ordinals: NDArray[np.int64] | None) -> NDArray[np.float64]:
         at = query.at.timestamp()
         short, long = nearest(state.half_lives, self.short), nearest(state.half_lives, self.long)
-        recent, usual = state.decayed(short, at), state.decayed(long, at) * (short / long)
+        recent, usual = state.decayed(short, at, ordinals), state.decayed(long, at, ordinals) * (short / long)
         ratio = log1p((recent - usual) / (usual + self.smoothing))
         return np.where(recent >= 0.05, ratio, np.nan)

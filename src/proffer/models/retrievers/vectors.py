@@ -88,6 +88,15 @@ def products(blocks: NDArray[np.float32], vector: NDArray[np.float32], n: int) -
     return out.reshape(-1)[:n].astype(np.float64)
 
 
+def some_products(
+    blocks: NDArray[np.float32], vector: NDArray[np.float32], ordinals: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the dot products of these items with a vector (m,), bit for bit those of `products`."""
+    out = np.zeros(len(ordinals), np.float32)
+    _some_products(blocks, vector, ordinals, out)
+    return out.astype(np.float64)
+
+
 def alike(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the dot products (m, m) of vectors (m, dims), cut to 0..1."""
     out = np.zeros((len(rows), len(rows)), np.float32)
@@ -102,6 +111,15 @@ def _block_products(blocks, vector, out):  # type: ignore[no-untyped-def]
         for dim in range(len(vector)):
             for lane in range(LANES):
                 sums[lane] += vector[dim] * values[dim, lane]
+
+
+@compiled
+def _some_products(blocks, vector, ordinals, out):  # type: ignore[no-untyped-def]
+    for place in range(len(ordinals)):
+        values, lane, total = blocks[ordinals[place] // LANES], ordinals[place] % LANES, out[place]
+        for dim in range(len(vector)):
+            total += vector[dim] * values[dim, lane]
+        out[place] = total
 
 
 @compiled

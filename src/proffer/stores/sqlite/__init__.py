@@ -10,6 +10,7 @@ from proffer.stores.artifacts import Artifacts
 from proffer.stores.durable import flush_folder
 from proffer.stores.snapshots import FileSnapshots
 from proffer.stores.sqlite.decisions import DecisionQueue, SqliteDecisions
+from proffer.stores.sqlite.jobs import SqliteJobs
 from proffer.stores.sqlite.lock import Lock, Writing, announce, busy, writing
 from proffer.stores.sqlite.log import SqliteLog
 from proffer.stores.sqlite.readers import Readers
@@ -59,6 +60,7 @@ def sqlite_stores(root: Path, *, writable: bool = True, clock: Clock | None = No
         snapshots=FileSnapshots(root / "snapshots", writable=writable),
         registry=SqliteRegistry(readers, writer, artifacts, writable=writable),
         tokens=SqliteTokens(readers, writer),
+        jobs=SqliteJobs(readers, writer),
         root=root,
         writable=writable,
     )

@@ -8,11 +8,16 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
-from proffer.core.errors import Conflict, NotFound
-from proffer.core.ports import ModelVersion
+from proffer.core.errors import NotFound
+from proffer.core.ports import ModelVersion, Promotion
 from proffer.stores.artifacts import Artifacts, describe
+from proffer.stores.revisions import check_revision
 from proffer.stores.sqlite.readers import Readers
+from proffer.stores.sqlite.rows import micros, moment
 from proffer.stores.sqlite.writer import Writer
+
+NONE = ""
+"""What stands for no version, in a column that older workspaces declare without null."""
 
 _decode = msgspec.json.Decoder(ModelVersion).decode
 
@@ -31,12 +36,13 @@ class SqliteRegistry:
 
     def save(
         self, pipeline: str, name: str, *, schema: str, position: int, parameters: Mapping[str, Any],
-        metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime,
+        metrics: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], at: datetime, code: str = "",
+        since: datetime | None = None, until: datetime | None = None, events: int = 0,
     ) -> ModelVersion:  # fmt: skip
         """Write a content-addressed folder with a manifest, list it where this process writes, return the version."""
         version = describe(
             pipeline, name, schema=schema, position=position, parameters=parameters, metrics=metrics, arrays=arrays,
-            at=at,
+            at=at, code=code, since=since, until=until, events=events,
         )  # fmt: skip
         written = self._artifacts.write(version, arrays)
         return self.adopt(written.id) if self._writable else written
@@ -58,11 +64,11 @@ class SqliteRegistry:
 
     def champion(self, pipeline: str) -> tuple[ModelVersion | None, int]:
         """Return what serves, and the revision to promote against (0 before the first)."""
-        sql = "SELECT body, revision FROM champions c JOIN versions v ON v.id = c.version WHERE c.pipeline = ?"
-        row = self._readers.first(sql, (pipeline,))
-        return (None, 0) if row is None else (_decode(row[0]), row[1])
+        sql = "SELECT body, revision FROM champions c LEFT JOIN versions v ON v.id = c.version WHERE c.pipeline = ?"
+        body, revision = self._readers.first(sql, (pipeline,)) or (None, 0)
+        return (None if body is None else _decode(body)), revision
 
-    def promote(self, version: str, *, expected_revision: int) -> int:
+    def promote(self, version: str, *, expected_revision: int, at: datetime, back: bool = False) -> int:
         """Let a version serve from now on; return the new revision. Raises Conflict when somebody was faster."""
 
         def swap(connection: sqlite3.Connection) -> int:
@@ -71,17 +77,53 @@ class SqliteRegistry:
                 raise NotFound(
                     f"no model version {version[:40]!r}", field="version", remedy="See the list of versions."
                 )
-            row = connection.execute("SELECT revision FROM champions WHERE pipeline = ?", found).fetchone()
-            revision = row[0] if row else 0
-            if revision != expected_revision:
-                message = f"the champion is at revision {revision}, not {expected_revision}"
-                raise Conflict(message, field="expected_revision", remedy="Look at the new champion, then decide.")
-            connection.execute("INSERT OR REPLACE INTO champions VALUES (?, ?, ?)", (*found, version, revision + 1))
-            return revision + 1
+            how = "rollback" if back else "promote"
+            return _swap(connection, found[0], version, expected_revision, at, how)
 
         return self._writer().run(swap)
+
+    def retire(self, pipeline: str, *, expected_revision: int, at: datetime, back: bool = False) -> int:
+        """Let no version serve from now on; return the new revision. Raises Conflict when somebody was faster."""
+        how = "rollback" if back else "retire"
+        return self._writer().run(lambda connection: _swap(connection, pipeline, NONE, expected_revision, at, how))
+
+    def promotions(self, pipeline: str) -> list[Promotion]:
+        """Return every change of what serves, newest first."""
+        if not self._has("promotions"):
+            return []
+        sql = "SELECT pipeline, revision, version, at, how FROM promotions WHERE pipeline = ? ORDER BY revision DESC"
+        return [
+            Promotion(pipeline=name, revision=revision, version=version or None, at=moment(at), how=how)
+            for name, revision, version, at, how in self._readers.all(sql, (pipeline,))
+        ]
+
+    def vouch(self, version: str, code: str, *, at: datetime) -> None:
+        """Note that this code has loaded the version and found its golden rows right."""
+        sql = "INSERT OR IGNORE INTO vouched VALUES (?, ?, ?)"
+        self._writer().run(lambda connection: connection.execute(sql, (version, code, micros(at))))
+
+    def vouched(self, version: str, code: str) -> bool:
+        """Return whether that was noted before."""
+        sql = "SELECT 1 FROM vouched WHERE version = ? AND code = ?"
+        return self._has("vouched") and self._readers.first(sql, (version, code)) is not None
+
+    def _has(self, table: str) -> bool:
+        # A workspace that was last written before there was such a table, opened for reading only.
+        return (
+            self._readers.first("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)) is not None
+        )
 
     def history(self, pipeline: str) -> list[ModelVersion]:
         """Return all versions, newest first."""
         sql = "SELECT body FROM versions WHERE pipeline = ? ORDER BY number DESC"
         return [_decode(body) for (body,) in self._readers.all(sql, (pipeline,))]
+
+
+def _swap(connection: sqlite3.Connection, pipeline: str, version: str, expected: int, at: datetime, how: str) -> int:
+    row = connection.execute("SELECT revision FROM champions WHERE pipeline = ?", (pipeline,)).fetchone()
+    revision = row[0] if row else 0
+    check_revision(revision, expected)
+    connection.execute("INSERT OR REPLACE INTO champions VALUES (?, ?, ?)", (pipeline, version, revision + 1))
+    change = (pipeline, revision + 1, version, micros(at), how)
+    connection.execute("INSERT INTO promotions VALUES (?, ?, ?, ?, ?)", change)
+    return revision + 1

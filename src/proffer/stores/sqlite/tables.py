@@ -40,6 +40,24 @@ CREATE TABLE champions (pipeline TEXT PRIMARY KEY, version TEXT NOT NULL, revisi
 CREATE TABLE tokens (name TEXT PRIMARY KEY, digest TEXT NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE INDEX tokens_digest ON tokens (digest);
 """
+# Tables that came later: made where they are missing, whenever a workspace is opened for writing. What served when
+# there was no list of promotions yet begins it.
+_LATER = """
+CREATE TABLE IF NOT EXISTS promotions (
+  pipeline TEXT NOT NULL, revision INTEGER NOT NULL, version TEXT NOT NULL, at INTEGER NOT NULL, how TEXT NOT NULL,
+  PRIMARY KEY (pipeline, revision)) STRICT;
+CREATE TABLE IF NOT EXISTS vouched (
+  version TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (version, code)) STRICT;
+CREATE TABLE IF NOT EXISTS jobs (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, pipeline TEXT NOT NULL, key TEXT UNIQUE, active INTEGER NOT NULL,
+  body BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS jobs_pipeline ON jobs (pipeline);
+CREATE UNIQUE INDEX IF NOT EXISTS jobs_active ON jobs (pipeline) WHERE active;
+INSERT OR IGNORE INTO promotions
+  SELECT c.pipeline, c.revision, c.version,
+         coalesce(strftime('%s', json_extract(CAST(v.body AS TEXT), '$.created_at')), 0) * 1000000, 'promote'
+  FROM champions c JOIN versions v ON v.id = c.version;
+"""
 
 
 def open_writer(root: Path) -> sqlite3.Connection:
@@ -84,10 +102,11 @@ def open_reader(root: Path) -> sqlite3.Connection:
 def _make(connection: sqlite3.Connection, root: Path) -> None:
     if connection.execute("PRAGMA user_version").fetchone()[0]:
         _check_version(connection, root)
+        connection.executescript(f"BEGIN IMMEDIATE; {_LATER} COMMIT;")
         return
     if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         raise CannotStart(f"{root / FILE} is a database, but not of Proffer", remedy="Choose another folder.")
-    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_LATER} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def _check_version(connection: sqlite3.Connection, root: Path) -> None:

@@ -1,0 +1,260 @@
+"""`proffer train` and `proffer jobs`: trainings in a child process, here or by the server, and what became of them."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import typer
+
+import proffer.bootstrap as bootstrap
+from proffer.cli.evaluating import Pipeline, Plot, Seed
+from proffer.cli.opening import Home, Json, Name, home_of, reading, served, writing
+from proffer.cli.plots import check_plot, plot
+from proffer.cli.remote import Remote
+from proffer.cli.reports import show_evaluation
+from proffer.cli.terminal import Progress, progress, show, show_json, show_table
+from proffer.core.errors import Busy, NotFound, ProfferError
+from proffer.core.jobs import Job
+from proffer.core.ports import ModelVersion
+from proffer.engine.plan import SECONDS as MOST_BUDGET
+from proffer.engine.plan import Budget
+from proffer.engine.report import Report
+from proffer.engine.train import wins
+from proffer.engine.trainer import GRACE_SECONDS
+
+NICE = 10
+LOOK_SECONDS = 0.3
+LINE_SECONDS = 0.2
+STOPPED = 143
+
+
+def train(
+    name: Name,
+    pipeline: Pipeline = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Fit the recipe that serves anew; try no other.")] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Try what costs so much by its own account [default: 600 at most]."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Wall clock it may take [default: the settings', else 3600].")
+    ] = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(min=64, metavar="MB", help="Memory it may use [default: the settings', else 4096]."),
+    ] = None,
+    seed: Seed = 0,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Be the child process: progress and result as JSON lines, low priority.")
+    ] = False,
+    plot_: Plot = None,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Compare every source, blend and ranker on the newest time, fit, and let the winner serve.
+
+    A child process of low priority does the work; Ctrl-C ends it, and what served before serves on. While a server
+    runs, the training is a job of the server.
+    """
+    check_plot(plot_)
+    plan = plan_of(budget, seconds, memory)
+    if lines:
+        _be_child(name, home, pipeline, budget=plan, seed=seed, search=not retrain)
+    asked = {"pipeline": pipeline, "seconds": seconds, "memory_mb": memory, "budget": budget, "seed": seed or None}
+    asked = {member: value for member, value in asked.items() if value is not None}
+    with served(home, name) as remote, progress(not json) as tell:
+        if remote is None:
+            job = _here(home, name, not retrain, asked, tell)
+        else:
+            job = _there(remote, "/retrain" if retrain else "/train", asked, tell)
+    version = _trained(job, home_of(home) / name)
+    if plot_ is not None:
+        plot(msgspec.convert(version.metrics, Report), plot_)
+    if json:
+        show_json(version)
+    else:
+        _show_version(version, job)
+
+
+def plan_of(budget: float | None, seconds: float | None, memory_mb: float | None) -> Budget:
+    """Return what the trainer of a job plans with: half of its limits.
+
+    The other half is for reading the log, judging and saving, which no source declares.
+    """
+    most = MOST_BUDGET if seconds is None else min(MOST_BUDGET, seconds / 2)
+    return Budget.of(most if budget is None else budget, None if memory_mb is None else memory_mb / 2)
+
+
+def jobs(
+    name: Name,
+    job: Annotated[str | None, typer.Option("--job", help="Show this one, with the last lines it wrote.")] = None,
+    cancel: Annotated[str | None, typer.Option(metavar="JOB", help="End this one; what served serves on.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many: the newest.")] = 20,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """List the trainings that were asked for, newest first; show one, or end one."""
+    with served(home, name) as remote:
+        if cancel is not None and remote is None:
+            remedy = "End the command that runs it with Ctrl-C."
+            raise Busy("no server runs whose training could be cancelled", field="--cancel", remedy=remedy)
+        if remote is not None and cancel is not None:
+            found = [_job(remote.ask("POST", f"/jobs/{cancel}/cancel"))]
+        elif remote is not None:
+            found = [_job(remote.ask("GET", f"/jobs/{job}"))] if job else _listed(remote, limit)
+        else:
+            found = _kept(home, name, job, limit)
+    if json:
+        show_json(found[0] if job or cancel else found)
+        return
+    rows = [
+        (one.id, one.pipeline, one.by, one.state, f"{one.created_at:%Y-%m-%d %H:%M}", _outcome(one)) for one in found
+    ]
+    show_table("Trainings", ["job", "pipeline", "asked by", "state", "when (UTC)", "outcome"], rows)
+    if job:
+        for line in found[0].log:
+            show(line, "dim")
+
+
+def _here(home: Path | None, name: str, search: bool, asked: dict[str, Any], tell: Progress) -> Job:
+    with writing(home, name) as engine:
+        started = engine.jobs.start(asked.pop("pipeline", None), search=search, **asked)
+        job = follow(lambda: engine.jobs.get(started.id), lambda: engine.jobs.cancel(started.id), tell)
+        return engine.jobs.wait(job.id)
+
+
+def _there(remote: Remote, path: str, asked: dict[str, Any], tell: Progress) -> Job:
+    started = _job(remote.ask("POST", path, asked))
+    place = f"/jobs/{started.id}"
+    return follow(lambda: _job(remote.ask("GET", place)), lambda: remote.ask("POST", f"{place}/cancel"), tell)
+
+
+def follow(look: Callable[[], Job], cancel: Callable[[], object], tell: Progress) -> Job:
+    """Show a job's progress until it is over and return it; an interrupt cancels it."""
+    try:
+        while (job := look()).active:
+            if job.progress is not None:
+                tell(job.progress.what, job.progress.done, job.progress.total)
+            time.sleep(LOOK_SECONDS)
+    except KeyboardInterrupt:
+        cancel()
+        raise
+    return job
+
+
+def _trained(job: Job, root: Path) -> ModelVersion:
+    """Return the version a job made. Raises ProfferError with its reason when it made none."""
+    if job.state == "failed":
+        raise ProfferError(job.error or "the training failed", remedy=job.remedy)
+    if job.version is None:
+        raise ProfferError("the training was cancelled", remedy="What served before serves on.")
+    stores = bootstrap.open_stores(root, writable=False)
+    try:
+        return stores.registry.load(job.version)[0]
+    finally:
+        stores.log.close()
+
+
+def _show_version(version: ModelVersion, job: Job) -> None:
+    show_evaluation(msgspec.convert(version.metrics, Report))
+    fitted = f"fitted up to event {version.position:,}"
+    if job.released:
+        show(f"Version {version.id} ({version.name}) serves {version.pipeline}, {fitted}.", "bold")
+        return
+    # The table above has said what the report says; another reason is news.
+    why = f": {job.why}" if wins(version) else ""
+    show(f"Version {version.id} ({version.name}), {fitted}, is kept and does not serve{why}.", "bold")
+
+
+def _listed(remote: Remote, limit: int) -> list[Job]:
+    return [_job(one) for one in remote.ask("GET", f"/jobs?limit={limit}")["jobs"]]
+
+
+def _kept(home: Path | None, name: str, id: str | None, limit: int) -> list[Job]:
+    stores = bootstrap.open_stores(home_of(home) / name, writable=False)
+    try:
+        if id is None:
+            return stores.jobs.find(limit=limit)
+        found = stores.jobs.get(id)
+    finally:
+        stores.log.close()
+    if found is None:
+        raise NotFound(f"no job {id[:40]!r}", field="--job", remedy=f"See: proffer jobs {name}")
+    return [found]
+
+
+def _outcome(job: Job) -> str:
+    if job.active and job.progress is not None:
+        of = f" of {job.progress.total:,}" if job.progress.total else ""
+        return f"{job.progress.what}: {job.progress.done:,}{of}"
+    return job.error or " ".join(part for part in (job.version, job.why) if part)
+
+
+def _job(value: Any) -> Job:
+    return msgspec.convert(value, Job)
+
+
+def _be_child(
+    name: str, home: Path | None, pipeline: str | None, *, budget: Budget, seed: int, search: bool
+) -> NoReturn:  # fmt: skip
+    """Train beside the process that writes the workspace, which reads what this one tells and takes over the result."""
+    os.nice(NICE)
+    _end_with_parent()
+    try:
+        with reading(home, name) as engine:
+            version = engine.train(pipeline, budget=budget, seed=seed, search=search, progress=_telling())
+    except ProfferError as error:
+        _say({"error": str(error.message), "remedy": error.remedy})
+        sys.exit(1)
+    except Exception as error:
+        # The parent keeps what stands on standard error as the job's log.
+        import traceback
+
+        traceback.print_exc()
+        _say({"error": f"{type(error).__name__}: {error}", "remedy": "This is a fault of Proffer: see the job's log."})
+        sys.exit(1)
+    _say({"version": version.id})
+    sys.exit(0)
+
+
+def _say(message: dict[str, Any]) -> None:
+    # A library may have left its own line unfinished; one write is one piece, however many threads write.
+    os.write(1, b"\n" + msgspec.json.encode(message) + b"\n")
+
+
+def _telling() -> Progress:
+    said: tuple[str, float] = ("", 0.0)
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if what != said[0] or now - said[1] >= LINE_SECONDS or done == total:
+            said = (what, now)
+            _say({"what": what, "done": done, "total": total})
+
+    return tell
+
+
+def _end_with_parent() -> None:
+    """End at SIGTERM, removing what is half written, and likewise when the parent ends, which held our input open."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (as the signal module calls it)
+        raise SystemExit(STOPPED)
+
+    def watch() -> None:
+        # Not sys.stdin: a thread that waits inside its buffer stands in the way of a normal end.
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE_SECONDS)
+        os._exit(STOPPED)
+
+    signal.signal(signal.SIGTERM, leave)
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,55 @@
+"""Grades: what several events of one subject and item say together."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.app import App, Labels
+
+
+def weights_in_force(app: App, labels: Mapping[str, float]) -> dict[str, float]:
+    """Return the weight of each event type: the one the settings name, else the declared one."""
+    return {**app.weights, **labels}
+
+
+def combine(groups: NDArray[np.int64], weights: NDArray[np.float64], count: int, labels: Labels) -> NDArray[np.float64]:
+    """Return one grade for each group 0..count-1 (count,) from the weights of its events (k,), in order of time.
+
+    An event without a weight says nothing, and a group of such events has grade 0.
+
+    >>> combine(np.array([0, 0, 1, 1]), np.array([1.0, 3.0, 4.0, -2.0]), 3, Labels()).tolist()
+    [3.0, -2.0, 0.0]
+    """
+    telling = weights != 0
+    groups, weights = groups[telling], weights[telling]
+    grades = np.zeros(count)
+    if labels.combine == "sum":
+        np.add.at(grades, groups, weights)
+    elif labels.combine == "last":
+        grades[groups] = weights
+    else:
+        highest = np.full(count, -np.inf)
+        np.maximum.at(highest, groups, weights)
+        grades = np.where(highest > -np.inf, highest, 0.0)
+    if labels.negative_outweighs:
+        lowest = np.zeros(count)
+        np.minimum.at(lowest, groups, weights)
+        grades = np.where(lowest < 0, lowest, grades)
+    return grades
+
+
+def graded_items(
+    items: NDArray[np.int64], weights: NDArray[np.float64], labels: Labels
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the items that these events of one subject (k,) tell of, in order of first event, and their grades.
+
+    >>> graded_items(np.array([7, 5, 7]), np.array([1.0, 2.0, -2.0]), Labels())
+    (array([7, 5]), array([-2.,  2.]))
+    """
+    telling = weights != 0
+    items, weights = items[telling], weights[telling]
+    found, first, groups = np.unique(items, return_index=True, return_inverse=True)
+    grades = combine(groups, weights, len(found), labels)
+    order = np.argsort(first)
+    return found[order], grades[order]
