@@ -29,7 +29,7 @@ APP = "feed"
 PEOPLE = 40
 PATIENCE = 1.0
 POSTED = "Written this very second"
-TRAINING = 3.0
+TRAINING = 1.0
 """Seconds of the demo's training by the sources' own account."""
 
 Stage = Callable[[str], None]

@@ -1,12 +1,13 @@
 """How each contender ranks the same lists: every source alone, blends, rankers."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from proffer.core.ports import LiveState
 from proffer.engine.fitted import Fitted
 from proffer.engine.metrics import DEPTH, PER_LIST, Interval, intervals, list_metrics
 from proffer.engine.pool import Pool
@@ -20,6 +21,8 @@ BEYOND = ("diversity", "novelty", "popularity_bias")
 NEW_ITEMS, OLD_ITEMS = "new items", "old items"
 MEASURES = (*PER_LIST, *BEYOND, NEW_ITEMS, OLD_ITEMS)
 TARGET = "ndcg@10"
+Alike = Callable[[NDArray[np.int64], LiveState], NDArray[np.float32]] | None
+"""What tells how alike items are (m, m), where a source can."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,13 @@ class Judge:
         self.wanted += wanted
         self.catalogue = max(self.catalogue, len(judged.state.ids))
         blends: Blends = {}
+        alike = similarity(judged.fitted) if self.beyond else None
         for tally in self.tallies.values():
             rows, seconds = timed_top(judged, tally.recipe, blends)
             tally.seconds += seconds
             found = list_metrics(judged.relevant[rows], wanted)
             tally.shown.update(judged.pool.ordinals[rows[:10]].tolist())
-            beyond = (*self._beyond(judged, rows[:10]), *_by_age(judged, rows, wanted))
+            beyond = (*self._beyond(judged, rows[:10], alike), *_by_age(judged, rows, wanted))
             tally.values.append([*(found[name] for name in PER_LIST), *beyond])
 
     def values(self, name: str, metric: str = TARGET) -> NDArray[np.float64]:
@@ -103,10 +107,10 @@ class Judge:
             for number, (name, tally) in enumerate(self.tallies.items())
         }
 
-    def _beyond(self, judged: Judged, rows: NDArray[np.int64]) -> tuple[float, float, float]:
+    def _beyond(self, judged: Judged, rows: NDArray[np.int64], alike: Alike) -> tuple[float, float, float]:
         if not self.beyond or not len(rows):
             return np.nan, np.nan, np.nan
-        return _spread(judged, rows), float(judged.surprise[rows].mean()), float(judged.percentile[rows].mean())
+        return _spread(judged, rows, alike), float(judged.surprise[rows].mean()), float(judged.percentile[rows].mean())
 
 
 def singles(fitted: Fitted) -> dict[str, Recipe]:
@@ -186,8 +190,7 @@ def _by_age(judged: Judged, rows: NDArray[np.int64], wanted: int) -> tuple[float
     return parts[0], parts[1]
 
 
-def _spread(judged: Judged, rows: NDArray[np.int64]) -> float:
-    alike = similarity(judged.fitted)
+def _spread(judged: Judged, rows: NDArray[np.int64], alike: Alike) -> float:
     if alike is None:
         return np.nan
     matrix = alike(judged.pool.ordinals[rows], judged.state)
