@@ -54,7 +54,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Eligible(Protocol):
-    """A condition of the application that an item must meet to be shown at all, with a name for explanations."""
+    """A condition of the application that an item must meet to be shown at all, with a name for explanations.
+
+    One that also has `some(query, state, ordinals)`, which says the same of these ordinals (m,) alone, answers a query
+    that gives its candidates without a look at the rest of the catalogue.
+    """
 
     name: str
 
@@ -186,7 +190,7 @@ class App:
     pipelines: tuple[Pipeline, ...]
     response: tuple[str, str] | None = None
     impression: str | None = None
-    labels: Labels = Labels()
+    labels: Labels = field(default_factory=Labels)
     simulate: Callable[[int, str], World] | None = None
 
     def __post_init__(self) -> None:

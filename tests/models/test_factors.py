@@ -444,7 +444,7 @@ def test_nmf_comes_as_near_to_the_matrix_as_scikit_learn():
 
 def test_bpr_folds_in_the_top_of_a_concave_hill():
     world, _ = tastes(0)
-    model = BPR(8, ascents=2_000, regularisation=0.05).fit(world, at=AT, weights={})
+    model = BPR(8, ascents=2_000.0, regularisation=0.05).fit(world, at=AT, weights={})
     ordinals, grades = np.array([0, 2, 4]), np.array([1.0, 2.0, 1.0])
     x = model._subject(ordinals, model.items[ordinals], grades).astype(float)
     other = model.items[[item for item in model.arrays["negatives"] if item not in (0, 2, 4)]].astype(float)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from proffer.app import Pipeline
-from proffer.engine.judge import Judge, Lists, Recipe, blended, head, singles
+from proffer.engine.judge import Judge, Lists, Recipe, Shared, blended, head, singles
 from proffer.engine.metrics import Interval, paired
 from proffer.engine.plan import Plan, Skipped
 from proffer.engine.protocols import Judged, Walk
@@ -144,7 +144,7 @@ class Choosing:
         useful = users = lists = 0
         judges = [judge]
         for judged in self._lists(name):
-            decided = judged.positions is not None
+            decided, shared = judged.positions is not None, None
             if decided:
                 self.decided += 1
             else:
@@ -152,9 +152,9 @@ class Choosing:
                     self._rankers(heads)
                     judge, half = Judge(self.recipes), None
                     judges.append(judge)
-                judge.look(judged)
+                shared = judge.look(judged)
             if stage_one is not None and self.plan.rankers:
-                add_head(heads, judged, stage_one)
+                add_head(heads, judged, stage_one, shared)
             if decided or not judged.relevant.any():
                 continue
             useful += 1
@@ -269,16 +269,20 @@ class Choosing:
         )  # fmt: skip
 
 
-def add_head(heads: Lists, judged: Judged, stage_one: Recipe) -> None:
+def add_head(heads: Lists, judged: Judged, stage_one: Recipe, shared: Shared | None = None) -> None:
     """Add what a ranker reads and should have known of a list, where a wanted item is among the best of stage one.
 
-    A logged decision is taken with all that it considered, and with the places at which it was shown.
+    A logged decision is taken with all that it considered, and with the places at which it was shown. What judging the
+    list has made already is `shared`.
     """
     if not judged.relevant.any():
         return
-    found = blended(judged, stage_one, every=judged.positions is not None)
+    if shared is not None:
+        found, best = shared.headed(stage_one)
+    else:
+        found = blended(judged, stage_one, every=judged.positions is not None)
+        best = head(judged, stage_one, found)
     grades = np.maximum(judged.grades[found.rows], 0.0)
-    best = head(judged, stage_one, found)
     if not (grades[best.rows] > 0).any():
         return
     heads.columns = best.columns

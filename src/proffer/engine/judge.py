@@ -1,19 +1,20 @@
 """How each contender ranks the same lists: every source alone, blends, rankers."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from proffer.core.ports import LiveState
 from proffer.engine.fitted import Fitted
 from proffer.engine.metrics import DEPTH, PER_LIST, Interval, intervals, list_metrics
 from proffer.engine.pool import Pool
 from proffer.engine.protocols import Judged
-from proffer.engine.ranking import Head, blend, ranking, read_head, reorder
+from proffer.engine.ranking import Head, blend, read_head, reorder
 from proffer.engine.slate import similarity
+from proffer.engine.tops import first_places, id_ranks
 from proffer.models.base import Ranker
 from proffer.models.rerankers.mmr import diversity
 
@@ -21,8 +22,7 @@ BEYOND = ("diversity", "novelty", "popularity_bias")
 NEW_ITEMS, OLD_ITEMS = "new items", "old items"
 MEASURES = (*PER_LIST, *BEYOND, NEW_ITEMS, OLD_ITEMS)
 TARGET = "ndcg@10"
-Alike = Callable[[NDArray[np.int64], LiveState], NDArray[np.float32]] | None
-"""What tells how alike items are (m, m), where a source can."""
+NOT_TOLD = (float("nan"),) * (len(BEYOND) + 2)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Tally:
     """What one contender's lists measured so far; `seconds` is what ordering them took on this machine."""
 
     recipe: Recipe
-    values: list[list[float]] = field(default_factory=list)
+    values: list[tuple[float, ...]] = field(default_factory=list)
     shown: set[int] = field(default_factory=set)
     seconds: float = 0.0
 
@@ -58,23 +58,23 @@ class Judge:
         self.segments: list[frozenset[str]] = []
         self.unknown = self.wanted = self.catalogue = 0
 
-    def look(self, judged: Judged) -> None:
-        """Measure every contender on one list."""
+    def look(self, judged: Judged) -> "Shared":
+        """Measure every contender on one list; return what they share of it."""
         wanted = int(judged.relevant.sum()) + judged.missed
         self.users.append(judged.user)
         self.segments.append(judged.segments)
         self.unknown += judged.unknown
         self.wanted += wanted
         self.catalogue = max(self.catalogue, len(judged.state.ids))
-        blends: Blends = {}
-        alike = similarity(judged.fitted) if self.beyond else None
+        shared, relevant = Shared(judged), judged.relevant
+        beyond = Beyond(judged, wanted) if self.beyond else None
         for tally in self.tallies.values():
-            rows, seconds = timed_top(judged, tally.recipe, blends)
+            rows, seconds = timed_top(judged, tally.recipe, shared)
             tally.seconds += seconds
-            found = list_metrics(judged.relevant[rows], wanted)
+            more = NOT_TOLD if beyond is None else beyond.measures(rows)
+            tally.values.append((*measures(relevant[rows], wanted), *more))
             tally.shown.update(judged.pool.ordinals[rows[:10]].tolist())
-            beyond = (*self._beyond(judged, rows[:10], alike), *_by_age(judged, rows, wanted))
-            tally.values.append([*(found[name] for name in PER_LIST), *beyond])
+        return shared
 
     def values(self, name: str, metric: str = TARGET) -> NDArray[np.float64]:
         """Return a contender's measure list by list (lists,)."""
@@ -107,11 +107,6 @@ class Judge:
             for number, (name, tally) in enumerate(self.tallies.items())
         }
 
-    def _beyond(self, judged: Judged, rows: NDArray[np.int64], alike: Alike) -> tuple[float, float, float]:
-        if not self.beyond or not len(rows):
-            return np.nan, np.nan, np.nan
-        return _spread(judged, rows, alike), float(judged.surprise[rows].mean()), float(judged.percentile[rows].mean())
-
 
 def singles(fitted: Fitted) -> dict[str, Recipe]:
     """Return every source on its own."""
@@ -121,56 +116,93 @@ def singles(fitted: Fitted) -> dict[str, Recipe]:
 
 @dataclass
 class Blended:
-    """What one stage one makes of a list: the rows that it proposes, blended (m,), and the head for rankers."""
+    """What one stage one makes of a list: the rows that it proposes, blended (m,), and the head for rankers.
+
+    `pool` holds the sources with a weight alone.
+    """
 
     rows: NDArray[np.int64]
     pool: Pool
     scores: NDArray[np.float32]
-    order: NDArray[np.int64]
     head: Head | None = None
     seconds: float = 0.0
     head_seconds: float = 0.0
 
 
-Blends = dict[tuple[tuple[str, float], ...], Blended]
-"""What contenders of the same weights share of a list."""
+class Shared:
+    """What the contenders share of a list: the order of ids in its pool, and blends of the same weights."""
+
+    def __init__(self, judged: Judged) -> None:
+        self.judged = judged
+        self._blends: dict[tuple[tuple[str, float], ...], Blended] = {}
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """The place of each row of the pool in order of id (m,)."""
+        return id_ranks(self.judged.pool.ordinals, self.judged.state.ids)
+
+    def blended(self, recipe: Recipe) -> Blended:
+        """Return the list as blended by a recipe's weights."""
+        key = tuple(sorted(recipe.weights.items()))
+        if key not in self._blends:
+            started = time.perf_counter()
+            self._blends[key] = blended(self.judged, recipe)
+            self._blends[key].seconds = time.perf_counter() - started
+        return self._blends[key]
+
+    def headed(self, recipe: Recipe) -> tuple[Blended, Head]:
+        """Return the list as blended, and the best of it with the columns that a ranker reads."""
+        found = self.blended(recipe)
+        if found.head is None:
+            started = time.perf_counter()
+            found.head = head(self.judged, recipe, found)
+            found.head_seconds = time.perf_counter() - started
+        return found, found.head
 
 
 def top(judged: Judged, recipe: Recipe) -> NDArray[np.int64]:
     """Return the first 20 rows of the pool in the order that serving this recipe would give."""
-    return timed_top(judged, recipe, {})[0]
+    return timed_top(judged, recipe, Shared(judged))[0]
 
 
-def timed_top(judged: Judged, recipe: Recipe, blends: Blends) -> tuple[NDArray[np.int64], float]:
+def timed_top(judged: Judged, recipe: Recipe, shared: Shared) -> tuple[NDArray[np.int64], float]:
     """Return the first 20 rows, and the seconds that ordering took, with what was shared with others."""
-    key = tuple(sorted(recipe.weights.items()))
-    started = time.perf_counter()
-    if key not in blends:
-        blends[key] = blended(judged, recipe)
-        blends[key].seconds = time.perf_counter() - started
-    found = blends[key]
     if recipe.ranker is None:
-        return found.rows[found.order[:DEPTH]], found.seconds
+        ranks = shared.ranks
+        started = time.perf_counter()
+        return _blend_top(judged, recipe, ranks), time.perf_counter() - started
+    found, best = shared.headed(recipe)
     started = time.perf_counter()
-    if found.head is None:
-        found.head = head(judged, recipe, found)
-        found.head_seconds = time.perf_counter() - started
-    started = time.perf_counter()
-    ranked = reorder(recipe.ranker, found.head, found.pool, found.scores, judged.state.ids)
+    ranked = reorder(recipe.ranker, best, found.pool, found.scores, judged.state.ids)
     spent = time.perf_counter() - started
     return found.rows[ranked.order[:DEPTH]], spent + found.seconds + found.head_seconds
 
 
+def _blend_top(judged: Judged, recipe: Recipe, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+    pool = judged.pool
+    proposing, weighted = places_of(judged.fitted, recipe)
+    weights = np.array([recipe.weights[pool.sources[place]] for place in weighted.tolist()], np.float64)
+    return first_places(pool.scores, pool.proposed, ranks, proposing, weighted, weights, DEPTH)
+
+
+def places_of(fitted: Fitted, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the columns of a pool whose proposals a recipe sees, and those that have a weight."""
+    served, sources = recipe.of(fitted), fitted.sources
+    places = {name: place for place, name in enumerate(sources)}
+    proposing, counting = served.proposing(), served.counting
+    return tuple(np.array([places[name] for name in names], np.int64) for names in (proposing, counting))  # type: ignore[return-value]
+
+
 def blended(judged: Judged, recipe: Recipe, *, every: bool = False) -> Blended:
     """Return the rows that the retrievers with a weight propose, or every one, blended: serving sees no others."""
-    fitted = recipe.of(judged.fitted)
-    places = [fitted.sources.index(name) for name in fitted.proposing()]
-    proposed = judged.pool.proposed[:, places].any(axis=1)
-    rows = np.arange(len(judged.pool.ordinals)) if every else np.flatnonzero(proposed)
     whole = judged.pool
-    pool = replace(whole, ordinals=whole.ordinals[rows], scores=whole.scores[rows], proposed=whole.proposed[rows])
-    scores = blend(pool, fitted.sources, fitted.vector())
-    return Blended(rows, pool, scores, ranking(scores, pool.ordinals, judged.state.ids))
+    proposing, weighted = places_of(judged.fitted, recipe)
+    rows = np.arange(len(whole.ordinals)) if every else np.flatnonzero(whole.proposed[:, proposing].any(axis=1))
+    sources = tuple(whole.sources[place] for place in weighted.tolist())
+    cells = np.ix_(rows, weighted)
+    pool = Pool(sources, whole.ordinals[rows], whole.scores[cells], whole.proposed[cells])
+    scores = blend(pool, sources, np.array([recipe.weights[name] for name in sources], np.float64))
+    return Blended(rows, pool, scores)
 
 
 def head(judged: Judged, recipe: Recipe, found: Blended) -> Head:
@@ -178,24 +210,56 @@ def head(judged: Judged, recipe: Recipe, found: Blended) -> Head:
     return read_head(found.pool, recipe.of(judged.fitted), judged.query, judged.state, found.scores)
 
 
-def _by_age(judged: Judged, rows: NDArray[np.int64], wanted: int) -> tuple[float, float]:
-    """Return NDCG@10 where only what nobody had wanted yet counts, and where only the rest does; NaN without any."""
-    if judged.new is None:
-        return np.nan, np.nan
-    fresh = int((judged.relevant & judged.new).sum()) + judged.missed_new
-    parts = []
-    for part, count in ((judged.new, fresh), (~judged.new, wanted - fresh)):
-        hits = (judged.relevant & part)[rows]
-        parts.append(list_metrics(hits, count)[TARGET] if count else np.nan)
-    return parts[0], parts[1]
+@lru_cache(maxsize=1 << 15)
+def _measures(hits: bytes, wanted: int) -> tuple[float, ...]:
+    found = list_metrics(np.frombuffer(hits, np.bool_), wanted)
+    return tuple(found[name] for name in PER_LIST)
 
 
-def _spread(judged: Judged, rows: NDArray[np.int64], alike: Alike) -> float:
-    if alike is None:
-        return np.nan
-    matrix = alike(judged.pool.ordinals[rows], judged.state)
-    described = np.flatnonzero(np.diagonal(matrix) > 0)  # an item without attributes is not even like itself
-    return diversity(matrix[np.ix_(described, described)])
+def measures(hits: NDArray[np.bool_], wanted: int) -> tuple[float, ...]:
+    """Return the measures of PER_LIST; most lists hit alike, so that few are worked out."""
+    return _measures(hits[:DEPTH].tobytes(), wanted)
+
+
+class Beyond:
+    """The measures of one list that go by what its items are, in the order of MEASURES."""
+
+    def __init__(self, judged: Judged, wanted: int) -> None:
+        self.judged, self.alike = judged, similarity(judged.fitted)
+        self._spreads: dict[bytes, float] = {}
+        self._ages: list[tuple[NDArray[np.bool_], int]] = []
+        if judged.new is not None:
+            relevant = judged.relevant
+            fresh, old = relevant & judged.new, relevant & ~judged.new
+            count = int(fresh.sum()) + judged.missed_new
+            self._ages = [(fresh, count), (old, wanted - count)]
+
+    def measures(self, rows: NDArray[np.int64]) -> tuple[float, ...]:
+        """Return the measures of these first rows."""
+        judged, best = self.judged, rows[:10]
+        if not len(best):
+            return (*NOT_TOLD[: len(BEYOND)], *self._by_age(rows))
+        surprise, percentile = float(judged.surprise[best].mean()), float(judged.percentile[best].mean())
+        return self._spread(best), surprise, percentile, *self._by_age(rows)
+
+    def _by_age(self, rows: NDArray[np.int64]) -> Iterator[float]:
+        """Yield NDCG@10 where only what nobody had wanted yet counts, and where only the rest does; NaN without any."""
+        place = PER_LIST.index(TARGET)
+        for part, count in self._ages:
+            yield measures(part[rows], count)[place] if count else np.nan
+        if not self._ages:
+            yield from (np.nan, np.nan)
+
+    def _spread(self, rows: NDArray[np.int64]) -> float:
+        if self.alike is None:
+            return np.nan
+        key = rows.tobytes()
+        if key not in self._spreads:
+            matrix = self.alike(self.judged.pool.ordinals[rows], self.judged.state)
+            # An item without attributes is not even like itself.
+            described = np.flatnonzero(np.diagonal(matrix) > 0)
+            self._spreads[key] = diversity(matrix[np.ix_(described, described)])
+        return self._spreads[key]
 
 
 class Lists:

@@ -33,24 +33,48 @@ def rules_of(fitted: Fitted, settings: Settings, query: Query, state: State) -> 
     return RuleSet(settings.rules.get(fitted.pipeline.name, fitted.pipeline.rules), query, state)
 
 
-def masks(fitted: Fitted, rules: RuleSet, excluded: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
-    """Return every condition an item must meet (n,) by name, in the order explanations tell them."""
+def masks(
+    fitted: Fitted, rules: RuleSet, excluded: Sequence[str], among: NDArray[np.int64] | None = None
+) -> dict[str, NDArray[np.bool_]]:
+    """Return every condition an item must meet by name, in the order explanations tell them.
+
+    That is one value for each item of the catalogue (n,), or for each of these ordinals (m,).
+    """
     state = rules.state
-    found = visible(fitted, rules) | rules.masks()
+    found = visible(fitted, rules, among) | rules.masks(among)
     if excluded:
         shown = np.ones(len(state.ids), np.bool_)
         ordinals = state.ordinals(excluded)
         shown[ordinals[ordinals >= 0]] = False
-        found["not on an earlier page"] = shown
+        found["not on an earlier page"] = shown if among is None else shown[among]
     return found
 
 
-def visible(fitted: Fitted, rules: RuleSet) -> dict[str, NDArray[np.bool_]]:
-    """Return the conditions that nothing, not even a pin, may override (n,) by name."""
-    found = {"exists": rules.state.available()}
+def visible(
+    fitted: Fitted, rules: RuleSet, among: NDArray[np.int64] | None = None
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the conditions that nothing, not even a pin, may override, by name: of all items or of these (m,)."""
+    available = rules.state.available()
+    found = {"exists": available if among is None else available[among]}
     for eligible in fitted.pipeline.eligible:
-        found[eligible.name] = eligible(rules.query, rules.state)
+        some = None if among is None else getattr(eligible, "some", None)
+        if some is not None:
+            found[eligible.name] = some(rules.query, rules.state, among)
+        else:
+            whole = eligible(rules.query, rules.state)
+            found[eligible.name] = whole if among is None else whole[among]
     return found
+
+
+def permitted(
+    fitted: Fitted, rules: RuleSet, excluded: Sequence[str], candidates: NDArray[np.int64] | None
+) -> NDArray[np.bool_]:
+    """Return which items may be shown (n,); where the query gives candidates (m,), none but them, none else is read."""
+    if candidates is None:
+        return np.logical_and.reduce([*masks(fitted, rules, excluded).values()])
+    allowed = np.zeros(len(rules.state.ids), np.bool_)
+    allowed[candidates] = np.logical_and.reduce([*masks(fitted, rules, excluded, candidates).values()])
+    return allowed
 
 
 def pinned(fitted: Fitted, rules: RuleSet) -> NDArray[np.int64]:
@@ -102,14 +126,13 @@ def gather(
     return Pool(columns, ordinals, scores, proposed)
 
 
-def given(query: Query, state: State, allowed: NDArray[np.bool_]) -> NDArray[np.int64] | None:
-    """Return the candidates of a query that may be shown (m,), None where it gives none."""
+def given(query: Query, state: State) -> NDArray[np.int64] | None:
+    """Return the ordinals of the candidates of a query (m,), None where it gives none; what is unknown is left out."""
     if query.candidates is None:
         return None
     # Two names of a merged item are one candidate.
     ordinals = np.array(list(dict.fromkeys(state.ordinals(query.candidates).tolist())), np.int64)
-    kept: NDArray[np.int64] = ordinals[allowed[ordinals]]
-    return kept
+    return np.asarray(ordinals[ordinals >= 0])
 
 
 def _members(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,25 +38,18 @@ class Reasons:
         for name in needed:
             if name.startswith(SOURCE):
                 values[name] = self._standing(name.removeprefix(SOURCE))[list(rows)].tolist()
-        self.columns = [
-            (template, [(values[name], least) for name, least in needs(template)])
-            for template in fitted.pipeline.templates
-        ]
+        self.templates = [(template, values[template.column]) for template in fitted.pipeline.templates]
+        self.held = _held(fitted.pipeline.templates, values, len(rows))
 
     def of(self, row: int) -> tuple[Reason, ...]:
         """Return up to three reasons for a row of the pool: the first declared templates that hold, else its source."""
         place = self.place[row]
-        held: list[tuple[Template, float]] = []
-        for template, columns in self.columns:
-            # An unknown value (NaN) reaches nothing.
-            if all(column[place] >= least for column, least in columns):
-                held.append((template, columns[0][0][place]))
-                if len(held) == MOST:
-                    break
+        held = self.held[place]
         if not held:
             return (self._ranked(row),)
         item = self.state.attributes(EntityRef(self.state.kind, self.state.ids[self.pool.ordinals[row]])) or {}
-        return tuple(_words(template, value, item, self.query.language) for template, value in held)
+        told = [self.templates[number] for number in held]
+        return tuple(_words(template, values[place], item, self.query.language) for template, values in told)
 
     def _standing(self, source: str) -> NDArray[np.float64]:
         if source not in self.pool.sources:
@@ -112,10 +105,30 @@ def feature_values(
     return dict(zip(names, found.T.tolist(), strict=True))
 
 
+def _held(templates: Sequence[Template], values: Mapping[str, list[float]], n: int) -> list[list[int]]:
+    """Return for each row (n,) the numbers of the first templates that hold, at most three."""
+    reached = np.ones((len(templates), n), np.bool_)
+    columns = {name: np.array(column, np.float64) for name, column in values.items()}
+    for number, template in enumerate(templates):
+        for name, least in needs(template):
+            # An unknown value (NaN) reaches nothing.
+            reached[number] &= columns[name] >= least
+    found: list[list[int]] = [[] for _ in range(n)]
+    for number, row in np.argwhere(reached).tolist():
+        if len(found[row]) < MOST:
+            found[row].append(number)
+    return found
+
+
 def _words(template: Template, value: float, item: Mapping[str, Any], language: str) -> Reason:
-    values: dict[str, str | float] = {"value": round(value, 4)}
-    for name in ("author", "category", "title"):
-        values[name] = str(item.get(name) or "")
     words = template.sv if language == "sv" else template.en
-    used = {name: value for name, value in values.items() if f"{{{name}" in words}
+    used: dict[str, str | float] = {}
+    for name in _named(words):
+        used[name] = round(value, 4) if name == "value" else str(item.get(name) or "")
     return Reason(code=template.code, text=words.format(**used), values=used)
+
+
+@lru_cache(maxsize=1_024)
+def _named(words: str) -> tuple[str, ...]:
+    """Return the names that a template's words leave room for."""
+    return tuple(name for name in ("value", "author", "category", "title") if f"{{{name}" in words)

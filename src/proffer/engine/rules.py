@@ -40,15 +40,17 @@ class RuleSet:
         """Return the rules that do this."""
         return [rule for rule in self.rules if rule.do == verb]
 
-    def masks(self) -> dict[str, NDArray[np.bool_]]:
-        """Return what each filter and seen_out rule lets through (n,), by a name for explanations."""
+    def masks(self, among: NDArray[np.int64] | None = None) -> dict[str, NDArray[np.bool_]]:
+        """Return what each filter and seen_out rule lets through, of all items (n,) or of these ordinals (m,), by a
+        name for explanations."""
         masks = {}
         for place, rule in enumerate(self.rules):
             name = rule.name or f"{rule.do} {place + 1}"
             if rule.do == "filter":
-                masks[name] = item_column(rule.where).look(self.state) > 0
+                values = item_column(rule.where).look(self.state)
+                masks[name] = (values if among is None else values[among]) > 0
             elif rule.do == "seen_out" and self.query.candidates is None:
-                masks[name] = self._unseen(rule)
+                masks[name] = self._unseen(rule) if among is None else self._unseen(rule)[among]
         return masks
 
     def boosts(self, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:

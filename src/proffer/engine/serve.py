@@ -17,7 +17,7 @@ from proffer.core.errors import Busy, Invalid, ProfferError
 from proffer.core.queries import Query
 from proffer.engine.explore import without_exploration
 from proffer.engine.fitted import Fitted
-from proffer.engine.pool import Pool, gather, given, masks, pinned, rules_of
+from proffer.engine.pool import Pool, gather, given, permitted, pinned, rules_of
 from proffer.engine.ranking import Ranked, rank
 from proffer.engine.rules import RuleSet
 from proffer.engine.slate import Lineup, line_up, make_slate
@@ -40,6 +40,7 @@ class DeadlineError(ProfferError):
 class Asked:
     """A query with what it is answered from: fitted pipeline, settings, state, rules, which items may be shown.
 
+    `candidates` are the ordinals that the query gives (c,), whether or not they may be shown, None where it gives none;
     `scored` keeps what each retriever said of the catalogue (n,), or of the candidates that the query gives (m,), so
     that the ladder asks none of them twice.
     """
@@ -51,21 +52,21 @@ class Asked:
     rules: RuleSet
     allowed: NDArray[np.bool_]
     added: NDArray[np.int64]
+    candidates: NDArray[np.int64] | None = None
     scored: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, query: Query, fitted: Fitted, settings: Settings, state: State, shown: Sequence[str] = ()) -> "Asked":
         """Work out what may be shown; `shown` stood on earlier pages."""
         rules = rules_of(fitted, settings, query, state)
-        allowed = np.ones(len(state.ids), np.bool_)
-        for mask in masks(fitted, rules, shown).values():
-            allowed &= mask
-        return cls(query, fitted, settings, state, rules, allowed, pinned(fitted, rules))
+        candidates = given(query, state)
+        allowed = permitted(fitted, rules, shown, candidates)
+        return cls(query, fitted, settings, state, rules, allowed, pinned(fitted, rules), candidates)
 
     @cached_property
     def given(self) -> NDArray[np.int64] | None:
         """The candidates that the query gives and that may be shown (m,), None where it gives none."""
-        return given(self.query, self.state, self.allowed)
+        return None if self.candidates is None else np.asarray(self.candidates[self.allowed[self.candidates]])
 
     def ask(self, name: str) -> None:
         """Let a retriever score the catalogue, or no more of it than the query gives."""
@@ -157,11 +158,12 @@ def check_n(n: int) -> None:
 def _check_candidates(engine: "Engine", candidates: tuple[str, ...]) -> None:
     if not candidates:
         raise Invalid("there are no candidates", field="candidates", remedy="Send at least one, or call recommend.")
-    twice = next((id for id, times in Counter(candidates).items() if times > 1), None)
-    if twice is not None:
+    if len(set(candidates)) < len(candidates):
+        twice = next(id for id, times in Counter(candidates).items() if times > 1)
         raise Invalid(f"{twice[:40]!r} stands twice", field="candidates", remedy="Send each candidate once.")
-    missing = [id for id, row in zip(candidates, engine.state.ordinals(candidates), strict=True) if row < 0]
-    if missing:
+    ordinals = engine.state.ordinals(candidates)
+    if (ordinals < 0).any():
+        missing = [id for id, row in zip(candidates, ordinals.tolist(), strict=True) if row < 0]
         names = ", ".join(repr(id[:40]) for id in missing[:5])
         remedy = f"Set each {engine.app.item} first, or leave it out."
         raise Invalid(f"{len(missing)} do not exist, among them {names}", field="candidates", remedy=remedy)

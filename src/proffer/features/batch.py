@@ -13,6 +13,7 @@ from proffer.features.compile import Floats, Ints
 from proffer.features.registry import NOBODY
 
 if TYPE_CHECKING:
+    from proffer.features.reads import Reads
     from proffer.features.state import State
 
 
@@ -37,8 +38,13 @@ class Batch:
         self._state = state
         self._subject = subject
         known = state.registry
-        self._numbers: Ints = np.where(items >= 0, known.item_numbers.view[items] if len(known.item_ids) else 0, NOBODY)
-        self._rows: Ints = np.where(items >= 0, known.item_rows.view[items] if len(known.item_ids) else 0, UNKNOWN)
+        if self.n and items.min() >= 0:
+            self._numbers: Ints = known.item_numbers.view[items]
+            self._rows: Ints = known.item_rows.view[items]
+        else:
+            some = len(known.item_ids) > 0
+            self._numbers = np.where(items >= 0, known.item_numbers.view[items] if some else 0, NOBODY)
+            self._rows = np.where(items >= 0, known.item_rows.view[items] if some else 0, UNKNOWN)
         self._subject_row = np.array([known.rows[subject]], np.int64)
         self._parts: dict[str, Ints] = {}
         self._index: dict[str, Ints] = {}
@@ -59,10 +65,21 @@ class Batch:
 
     def read(self, scope: str, amount: Amount) -> Floats:
         """Return an amount for each candidate, float64 (n,) or (1,); read once however many features ask."""
-        if (scope, amount) not in self._read:
+        found = self._read.get((scope, amount))
+        if found is None:
             rows, start, index = self.slots(scope, amount.state)
-            self._read[scope, amount] = amount.read(rows, start, index, self.at)
-        return self._read[scope, amount]
+            found = self._read[scope, amount] = amount.read(rows, start, index, self.at)
+        return found
+
+    def foresee(self, reads: "Reads") -> None:
+        """Read at once what features are going to ask for."""
+        held = [self.slots(scope, state) for scope, state in zip(reads.scopes, reads.states, strict=True)]
+        rows, index = tuple(rows for rows, _, _ in held), tuple(index for _, _, index in held)
+        self._read.update(zip(reads.keys, reads.read(rows, index, self.at, self.n), strict=True))
+
+    def reads(self) -> tuple[tuple[str, Amount], ...]:
+        """Return what was read so far, as (name of a scope, amount)."""
+        return tuple(self._read)
 
     def measure(self, name: str) -> Floats:
         """Return a measure of the candidates (n,): published, expires, title_words, text_words or a number's name."""

@@ -78,8 +78,10 @@ class History:
         """Return the numbers of the targets whose last event of the two types, in order of the log, is `on`."""
         wanted = {self._types.codes[name]: name == on for name in (on, off) if name in self._types.codes}
         edges, rows = self._by_actor.rows(actor), self._by_subject.rows(subject)
-        edges = edges[np.isin(self._edge_type.view[edges], [*wanted])]
-        rows = rows[np.isin(self._type.view[rows], [*wanted])]
+        edges = edges[_either(self._edge_type.view[edges], *wanted)]
+        rows = rows[_either(self._type.view[rows], *wanted)]
+        if not len(edges) and not len(rows):
+            return set()
         targets = np.concatenate((self._edge_target.view[edges], registry.item_numbers.view[self._item.view[rows]]))
         types = np.concatenate((self._edge_type.view[edges], self._type.view[rows]))
         newest = np.argsort(-np.concatenate((self._edge_place.view[edges], rows)), kind="stable")
@@ -136,3 +138,10 @@ class History:
         self._edge_type.extend(kind)
         self._edge_place.extend(place)
         self._by_actor.extend(actor, len(registry.refs))
+
+
+def _either(types: Ints, *codes: int) -> NDArray[np.bool_]:
+    found = np.zeros(len(types), np.bool_)
+    for code in codes:
+        found |= types == code
+    return found

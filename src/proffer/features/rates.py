@@ -1,5 +1,6 @@
 """Rates: how often what was shown was taken, smoothed towards what is known more broadly."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from proffer.features.accumulators.simple import slot
 from proffer.features.accumulators.vectors import Moments
 from proffer.features.base import Accumulator, Amount, Column
 from proffer.features.batch import Batch
-from proffer.features.compile import Floats
+from proffer.features.compile import Floats, compiled
 
 _Z = 1.959963984540054
 
@@ -49,8 +50,7 @@ class Rate:
         *narrow, broadest = self.scopes
         rate = _ratio(batch.read(broadest, self.hits), batch.read(broadest, self.trials))
         for scope in reversed(narrow):
-            hits, trials = batch.read(scope, self.hits), batch.read(scope, self.trials)
-            rate = (hits + self.prior * rate) / (trials + self.prior)
+            rate = _smoothed(batch.read(scope, self.hits), batch.read(scope, self.trials), rate, self.prior)
         return rate
 
 
@@ -80,12 +80,7 @@ class WilsonLow:
 
     def values(self, batch: Batch) -> Floats:
         """Return the bounds; hits beyond the trials count as all of them."""
-        trials = batch.read(self.scope, self.trials)
-        rate = np.minimum(_ratio(batch.read(self.scope, self.hits), trials), 1.0)
-        z = _Z * _Z / np.where(trials > 0, trials, 1.0)
-        spread = np.sqrt(z * (rate * (1.0 - rate) + z / 4.0))
-        low: Floats = (rate + z / 2.0 - spread) / (1.0 + z)
-        return low
+        return _lows(batch.read(self.scope, self.hits), batch.read(self.scope, self.trials))
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,35 @@ class Mean:
         return _ratio(slot(rows, start + 1, index, 0.0), slot(rows, start, index, 0.0))
 
 
+@compiled
 def _ratio(hits: Floats, trials: Floats) -> Floats:
     """Return hits / trials, NaN without trials."""
-    rate: Floats = np.divide(hits, trials, out=np.full(trials.shape, np.nan), where=trials > 0)
-    return rate
+    out = np.full(trials.size, np.nan)
+    for place in range(trials.size):
+        if trials[place] > 0.0:
+            out[place] = hits[place] / trials[place]
+    return out
+
+
+@compiled
+def _smoothed(hits: Floats, trials: Floats, broader: Floats, prior: float) -> Floats:
+    """Return the rates (n,) drawn towards broader ones (n,) or (1,), or the one rate towards many broader ones."""
+    out = np.empty(max(hits.size, broader.size) if min(hits.size, broader.size) else 0)
+    for place in range(out.size):
+        own = place if hits.size > 1 else 0
+        wide = broader[place if broader.size > 1 else 0]
+        out[place] = (hits[own] + prior * wide) / (trials[own] + prior)
+    return out
+
+
+@compiled
+def _lows(hits: Floats, trials: Floats) -> Floats:
+    """Return the lower bounds of rates (n,), NaN without trials."""
+    out = np.full(trials.size, np.nan)
+    for place in range(trials.size):
+        if trials[place] > 0.0:
+            rate = min(hits[place] / trials[place], 1.0)
+            z = _Z * _Z / trials[place]
+            spread = math.sqrt(z * (rate * (1.0 - rate) + z / 4.0))
+            out[place] = (rate + z / 2.0 - spread) / (1.0 + z)
+    return out

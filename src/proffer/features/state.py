@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -118,7 +118,9 @@ class State:
 
     def ordinals(self, ids: Sequence[str]) -> Ints:
         """Return the ordinals of item ids (n,), -1 where unknown."""
-        numbers = [self.registry.numbers.get(EntityRef(self.kind, name), NOBODY) for name in ids]
+        # A plain pair finds what an EntityRef does, and is made in a fraction of the time.
+        number, kind = cast("Mapping[tuple[str, str], int]", self.registry.numbers).get, self.kind
+        numbers = [number((kind, name), NOBODY) for name in ids]
         return self.registry.item_ordinals.view[np.array(numbers, np.int64)]
 
     def subject_ordinal(self, subject: EntityRef) -> int:
@@ -133,13 +135,16 @@ class State:
         stated = self.registry.encoded.measure("published", rows)
         return np.where(np.isnan(stated), self.registry.first.view[numbers], stated)
 
-    def column(self, role: str) -> Ints:
-        """Return the keys of a role of each item (n,), 0 where unknown."""
-        return self.registry.encoded.key(role, self.registry.item_rows.view)
+    def column(self, role: str, ordinals: Ints | None = None) -> Ints:
+        """Return the keys of a role of each item, or of each of these (n,), 0 where unknown."""
+        rows = self.registry.item_rows.view
+        return self.registry.encoded.key(role, rows if ordinals is None else rows[ordinals])
 
-    def measure(self, name: str) -> Floats:
-        """Return a measure of each item (n,), NaN where unknown: "expires", or a number's or flag's name."""
-        return self.registry.encoded.measure(name, self.registry.item_rows.view)
+    def measure(self, name: str, ordinals: Ints | None = None) -> Floats:
+        """Return a measure of each item, or of each of these (n,), NaN where unknown: "expires", or a number's or
+        flag's name."""
+        rows = self.registry.item_rows.view
+        return self.registry.encoded.measure(name, rows if ordinals is None else rows[ordinals])
 
     def available(self) -> NDArray[np.bool_]:
         """Return which items exist (n,)."""

@@ -11,6 +11,7 @@ from proffer.core.schema import Schema
 from proffer.features.base import Column, Feature, Scope
 from proffer.features.batch import Batch
 from proffer.features.layout import Layout
+from proffer.features.reads import Reads
 
 MEANING = 1
 """Goes up whenever a kernel or formula changes what it computes, so that old rows are not read as new ones."""
@@ -37,6 +38,7 @@ class FeatureView:
         declared = f"{MEANING} {name} {self.layout!r} {self.features!r}"
         self.version = blake2b(declared.encode(), digest_size=8).hexdigest()
         self._named = tuple((feature, tuple(column.name for column in feature.columns)) for feature in features)
+        self._foreseen: Reads | None = None
         self._partial: dict[tuple[str, ...], tuple[Feature, ...]] = {}
         self.fields = tuple(sorted({field for _, accumulator in self.layout.starts for field in accumulator.fields}))
 
@@ -58,6 +60,8 @@ class FeatureView:
 
     def matrix(self, batch: Batch) -> NDArray[np.float32]:
         """Return a row for each candidate of a batch, float32 (n, d)."""
+        if self._foreseen is not None and batch.n:
+            batch.foresee(self._foreseen)
         columns = np.empty((len(self.columns), batch.n), np.float64)
         place = 0
         for feature, names in self._named:
@@ -69,6 +73,9 @@ class FeatureView:
             for name in names:
                 batch.columns[name] = columns[place]
                 place += 1
+        if self._foreseen is None:
+            # What the first batch was asked for is what every batch will be.
+            self._foreseen = Reads(batch.reads(), self.layout.starts)
         return np.ascontiguousarray(columns.T, np.float32)
 
     def some(self, batch: Batch, names: Sequence[str]) -> NDArray[np.float32]:

@@ -41,9 +41,16 @@ def top_rows(
         tied = nsmallest(k - len(above), rows[values == border].tolist(), key=ids.__getitem__)
         rows = np.concatenate([above, np.asarray(tied, np.int64)])
         values = scores[rows]
-    by_id = sorted(range(len(rows)), key=lambda place: ids[int(rows[place])])
-    order = np.asarray(by_id, np.int64)
-    return rows[order[np.argsort(-values[order], kind="stable")]].astype(np.int64)
+    order = np.argsort(-values, kind="stable")
+    rows, values = rows[order], values[order]
+    # Few are equal: only these are put in order of id.
+    equal = values[1:] == values[:-1]
+    if equal.any():
+        starts = np.flatnonzero(equal & ~np.concatenate([[False], equal[:-1]]))
+        ends = np.flatnonzero(equal & ~np.concatenate([equal[1:], [False]])) + 2
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            rows[start:end] = sorted(rows[start:end].tolist(), key=ids.__getitem__)
+    return rows.astype(np.int64)
 
 
 def top_products(

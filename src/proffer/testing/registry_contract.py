@@ -94,7 +94,7 @@ class ModelRegistryContract:
 
     def test_where_it_comes_from(self, registry: ModelRegistry) -> None:
         """The code that fitted it and the range of what it was fitted on come back, and are part of its content."""
-        days = {"since": START - timedelta(days=9), "until": START - timedelta(days=1), "events": 70}
+        days: dict[str, Any] = {"since": START - timedelta(days=9), "until": START - timedelta(days=1), "events": 70}
         told, other, untold = (
             save(registry, code="1.0+a", **days), save(registry, code="1.0+b", **days), save(registry),
         )  # fmt: skip

@@ -26,8 +26,18 @@ class Visibility:
 
     def __call__(self, query: Query, state: State) -> NDArray[np.bool_]:
         """Return which posts the user may see (n,)."""
-        level = self.level.look(state)
-        author = state.column("author")
+        return self._see(query, state, self.level.look(state), None)
+
+    def some(self, query: Query, state: State, ordinals: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of these posts the user may see (m,)."""
+        return self._see(query, state, self.level.look(state)[ordinals], ordinals)
+
+    def _see(
+        self, query: Query, state: State, level: NDArray[np.float64], ordinals: NDArray[np.int64] | None
+    ) -> NDArray[np.bool_]:
+        if (level == PUBLIC).all():
+            return np.ones(len(level), np.bool_)
+        author = state.column("author", ordinals)
         follows = [_key(ref.id) for ref in state.targets_of(query.subject, ("follow", "unfollow"))]
         seen: NDArray[np.bool_] = (level == PUBLIC) | (author == _key(query.subject.id))
         # Most posts are public and most people follow few: the catalogue is not searched for nothing.
@@ -41,8 +51,12 @@ class Expiry:
 
     def __call__(self, query: Query, state: State) -> NDArray[np.bool_]:
         """Return which posts have appeared and not expired (n,)."""
+        return self.some(query, state, None)
+
+    def some(self, query: Query, state: State, ordinals: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+        """Return which of these posts have (m,)."""
         at = query.at.timestamp()
-        return (state.published() <= at) & ~(state.measure("expires") <= at)
+        return (state.published(ordinals) <= at) & ~(state.measure("expires", ordinals) <= at)
 
 
 class NotBlocked:
@@ -52,8 +66,14 @@ class NotBlocked:
 
     def __call__(self, query: Query, state: State) -> NDArray[np.bool_]:
         """Return which posts are by nobody he blocks (n,)."""
+        return self.some(query, state, None)
+
+    def some(self, query: Query, state: State, ordinals: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+        """Return which of these posts are (m,)."""
         blocked = [_key(ref.id) for ref in state.targets_of(query.subject, ("block", "unblock"))]
-        return ~np.isin(state.column("author"), blocked) if blocked else np.ones(len(state.ids), np.bool_)
+        if not blocked:
+            return np.ones(len(state.ids) if ordinals is None else len(ordinals), np.bool_)
+        return ~np.isin(state.column("author", ordinals), blocked)
 
 
 class NotHidden:
@@ -66,6 +86,10 @@ class NotHidden:
         mask = np.ones(len(state.ids), np.bool_)
         mask[answered(state, query.subject, ("hide", "report"))] = False
         return mask
+
+    def some(self, query: Query, state: State, ordinals: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of these posts are not (m,)."""
+        return self(query, state)[ordinals]
 
 
 def _key(author: str) -> int:

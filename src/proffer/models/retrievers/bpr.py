@@ -12,10 +12,6 @@ from proffer.models.compiled import compiled
 from proffer.models.factors import FactorRetriever
 from proffer.models.wanted import Wanted
 
-FOLDED = 150
-"""How many of the last wants a subject is folded in from: more cost time and say little."""
-
-
 class BPR(FactorRetriever):
     """Vectors and a level per item for which what a user wanted stands above what he did not.
 
@@ -24,36 +20,42 @@ class BPR(FactorRetriever):
     one step of size `rate` uphill the log of the chance that the first stands above; a want steps in proportion to
     its grade.
 
-    A subject is folded in by maximising what his trained vector would: the mean over his wants and `negatives` items,
-    drawn at the fit as training draws them and kept, less half of `regularisation` times his squared length. That
-    is concave and has one answer; `ascents` accelerated steps start from the mean user. Items nobody had wanted at
-    the fit have no vector before the next one, since without a least-squares form few wants would say too little.
+    A subject is folded in by going up what his trained vector would: the mean over his `recent` last wants and
+    `negatives` items, drawn at the fit as training draws them and kept, less half of `regularisation` times his
+    squared length. The way starts at the mean user and stops after `ascents` times the root of his number of wants,
+    short of the top: the items' vectors were learned with his wants among others', and at the top he would only be
+    told what he had. k accelerated steps shrink towards the mean as a penalty of 1 / k^2 does, so one who wanted
+    little stays near it. Items nobody had wanted at the fit have no vector before the next one, since without a
+    least-squares form few wants would say too little.
 
     Rendle, Freudenthaler, Gantner and Schmidt-Thieme, UAI 2009; acceleration: Nesterov 1983.
     """
 
     name = "bpr"
     settings = (
-        "factors", "rate", "regularisation", "iterations", "popular", "negatives", "ascents", "seed",
+        "factors", "rate", "regularisation", "iterations", "popular", "negatives", "ascents", "recent", "seed",
     )  # fmt: skip
     folds_items = False
 
     def __init__(
-        self, factors: int = 32, *, rate: float = 0.02, regularisation: float = 0.01, iterations: int = 50,
-        popular: float = 1.0, negatives: int = 200, ascents: int = 10, seed: int = 0, history: int = 500,
-        first: int = 16, most: int = 10_000,
+        self, factors: int = 64, *, rate: float = 0.05, regularisation: float = 0.02, iterations: int = 50,
+        popular: float = 0.75, negatives: int = 200, ascents: float = 1.0, recent: int = 60, seed: int = 0,
+        history: int = 500, first: int = 16, most: int = 10_000,
     ) -> None:  # fmt: skip
         self.rate, self.regularisation, self.iterations = rate, regularisation, iterations
-        self.popular, self.negatives, self.ascents, self.seed = popular, negatives, ascents, seed
+        self.popular, self.negatives, self.ascents = popular, negatives, ascents
+        self.recent, self.seed = recent, seed
         super().__init__(factors, history=history, first=first, most=most)
 
     def variants(self) -> Sequence[Mapping[str, Any]]:
-        """Return other regularisations, numbers of factors and ways to draw."""
+        """Return other sizes with their pace, ways to draw, and lengths of the way and of the history at folding in."""
         return (
-            {"factors": 64},
-            {"factors": 16},
-            {"regularisation": self.regularisation * 3},
-            {"popular": 0.5},
+            {"factors": 128, "rate": 0.03, "iterations": 100},
+            {"popular": 1.0},
+            {"recent": 20},
+            {"popular": 0.5, "ascents": 1.5},
+            {"regularisation": self.regularisation * 4},
+            {"factors": 32},
         )
 
     def memory(self, users: int, items: int, interactions: int) -> int:
@@ -98,9 +100,10 @@ class BPR(FactorRetriever):
         other = drawn[~np.isin(drawn, ordinals)]
         if not len(other):
             return np.asarray(self.arrays["mean"])
-        vectors, grades = vectors[:FOLDED], grades[:FOLDED]
+        vectors, grades = vectors[: self.recent], grades[: self.recent]
+        steps = max(round(self.ascents * math.sqrt(len(vectors))), 1)
         found: NDArray[np.float32] = _folded(
-            vectors, grades / grades.sum(), self.items[other], self.arrays["mean"], self.regularisation, self.ascents
+            vectors, grades / grades.sum(), self.items[other], self.arrays["mean"], self.regularisation, steps
         )
         return found
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ Bag = tuple[NDArray[np.int64], NDArray[np.int64]]
 _WORDS = re.compile(r"\w+")
 _CHARACTERS = 1_000
 _SPACE = 32
+_KEPT = 1 << 13
+"""So many bags of each kind are kept: an item is read again after every fit, and says much that others say too."""
 
 
 def plain(text: str) -> str:
@@ -29,15 +32,25 @@ def plain(text: str) -> str:
 
 def text_bags(text: str) -> list[Bag]:
     """Return the bag of a text's character 3-, 4- and 5-grams and the bag of its words; nothing for an empty one."""
-    words = plain(text)
-    if not words:
-        return []
-    codes = _codes(f" {words} ")
-    return [_bag(_grams(codes, 3, 5)), _bag(_words(codes))]
+    return [*_text_bags(text)]
 
 
 def fact_bag(facts: Iterable[tuple[str, str]]) -> Bag:
     """Return the bag of name-value pairs, each one token."""
+    return _fact_bag(tuple(facts))
+
+
+@lru_cache(_KEPT)
+def _text_bags(text: str) -> tuple[Bag, ...]:
+    words = plain(text)
+    if not words:
+        return ()
+    codes = _codes(f" {words} ")
+    return _bag(_grams(codes, 3, 5)), _bag(_words(codes))
+
+
+@lru_cache(_KEPT)
+def _fact_bag(facts: tuple[tuple[str, str], ...]) -> Bag:
     tokens = [_token(_codes(f"{name}\x00{plain(value)}")) for name, value in facts]
     return _bag(np.asarray(tokens, np.int64))
 

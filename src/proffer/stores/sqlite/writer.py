@@ -60,6 +60,7 @@ class Writer:
         self._jobs: deque[_Job[Any]] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._asleep = False
         self._group = 1
         self._not_before = 0.0
         self._thread = threading.Thread(target=self._loop, name=f"writer of {root.name}", daemon=True)
@@ -82,9 +83,10 @@ class Writer:
         return job.result  # type: ignore[return-value]
 
     def wake(self) -> None:
-        """Tell the thread that rows wait to be written behind."""
-        with self._wake:
-            self._wake.notify()
+        """Tell the thread that rows wait to be written behind; one that is awake or lingers finds them by itself."""
+        if self._asleep:
+            with self._wake:
+                self._wake.notify()
 
     def close(self) -> None:
         """Finish what waits, close the connection and end the thread."""
@@ -106,7 +108,7 @@ class Writer:
         with self._wake:
             while not self._jobs and not self._closing:
                 if not self._behind.waiting():
-                    self._wake.wait()
+                    self._sleep()
                 elif self._linger():
                     return []
             if not self._jobs:
@@ -119,6 +121,15 @@ class Writer:
                 rows += jobs[-1].rows
             self._group = len(jobs)
             return jobs
+
+    def _sleep(self) -> None:
+        # Said before the last look: rows that come after it see a sleeper, and wake it once it lets go of the lock.
+        self._asleep = True
+        try:
+            if not self._behind.waiting():
+                self._wake.wait()
+        finally:
+            self._asleep = False
 
     def _linger(self) -> bool:
         until = max(time.monotonic() + LINGER, self._not_before)
