@@ -141,13 +141,14 @@ def trained(engine: Engine, budget: float) -> dict[str, Any]:
     try:
         wall, version = timed(lambda: engine.train(budget=Budget.of(seconds=budget), progress=told))
     except CannotTrain as error:
-        return {"train": float("nan"), "train CPU": float("nan"), "champion": error.message, "skipped": [], "parts": {}}
+        nothing = dict.fromkeys(("train", "train CPU", "declared"), float("nan"))
+        return {**nothing, "champion": error.message, "skipped": [], "parts": {}}
     told("done")
     report = version.metrics
     skipped = [one["name"] for one in report["plan"]["skipped"]]
     return {
-        "train": wall, "train CPU": time.process_time() - busy, "champion": report["champion"], "skipped": skipped,
-        "parts": parts,
+        "train": wall, "train CPU": time.process_time() - busy, "declared": report["plan"]["seconds"],
+        "champion": report["champion"], "skipped": skipped, "parts": parts,
     }  # fmt: skip
 
 
@@ -181,10 +182,10 @@ def each(engine: Engine) -> Iterator[tuple[str, tuple[float, float]]]:
 
 def table(found: dict[int, dict[str, Any]]) -> None:
     """Print the tables."""
-    print("| interactions | append s | replay s | train s | train CPU s | MiB replayed | MiB trained | champion "
-          "| decision p50 ms | p99 ms | left out |\n|" + "---|" * 11)  # fmt: skip
+    print("| interactions | append s | replay s | train s | train CPU s | declared s | MiB replayed | MiB trained "
+          "| champion | decision p50 ms | p99 ms | left out |\n|" + "---|" * 12)  # fmt: skip
     for size, one in found.items():
-        cells = [f"{one[name]:.2f}" for name in ("append", "replay", "train", "train CPU")]
+        cells = [f"{one[name]:.2f}" for name in ("append", "replay", "train", "train CPU", "declared")]
         cells += [f"{one[name]:,.0f}" for name in ("state MiB", "train MiB")]
         cells += [one["champion"], f"{one['p50']:.2f}", f"{one['p99']:.2f}", ", ".join(one["skipped"]) or "none"]
         print(f"| {size:,} | " + " | ".join(cells) + " |")

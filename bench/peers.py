@@ -166,10 +166,13 @@ def models() -> Mapping[str, Callable[["Split"], Callable[[], Scorer]]]:
     from proffer.models.retrievers.als import ALS
     from proffer.models.retrievers.bpr import BPR
     from proffer.models.retrievers.ease import EASE
+    from proffer.models.retrievers.gfcf import GFCF
     from proffer.models.retrievers.itemknn import ItemKNN
+    from proffer.models.retrievers.lar import LAR
+    from proffer.models.retrievers.markov import Markov
     from proffer.models.retrievers.nmf import NMF
 
-    als, bpr, nmf = ALS(), BPR(), NMF()
+    als, bpr, bm25, nmf = ALS(), BPR(), ItemKNN("bm25"), NMF()
     return {
         "proffer als": ours(ALS),
         "implicit ALS, same": implicit_factors(
@@ -184,12 +187,15 @@ def models() -> Mapping[str, Callable[["Split"], Callable[[], Scorer]]]:
         ),
         "implicit BPR, defaults": implicit_factors("bpr"),
         "proffer itemknn_bm25": ours(partial(ItemKNN, "bm25")),
-        "implicit BM25, same": implicit_bm25(K=100, K1=1.2, B=0.75),
+        "implicit BM25, same": implicit_bm25(K=bm25.neighbours, K1=bm25.saturation, B=bm25.length),
         "implicit BM25, defaults": implicit_bm25(),
         "proffer nmf": ours(NMF),
         "scikit-learn NMF, same": sklearn_nmf(max_iter=nmf.iterations, alpha_W=nmf.regularisation / 1e3),
         "scikit-learn NMF, defaults": sklearn_nmf(),
         "proffer ease": ours(EASE),
+        "proffer gfcf": ours(GFCF),
+        "proffer lar": ours(LAR),
+        "proffer markov": ours(Markov),
     }  # fmt: skip
 
 

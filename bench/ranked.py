@@ -3,9 +3,10 @@
     python bench/ranked.py [--posts 20000] [--events 200000] [--calls 400] [--sources NAME ...] [--no-http] [--profile]
 
 The feed serves a blend of `--sources` and a LambdaRank of 300 trees of 31 leaves over all its columns, over SQLite in a
-temporary folder with the logging of decisions on. Bare is `Booster.predict(X, raw_score=True)` on one thread, X the
-float32 matrix that the engine's ranker read. Calls of the engine and of LightGBM alternate, so that both meet the same
-machine; the last column is how many bare predictions a decision takes, by the medians.
+temporary folder with the logging of decisions on, from a version that was saved, checked and read back as any other.
+Bare is `Booster.predict(X, raw_score=True)` on one thread, X the float32 matrix that the engine's ranker read. Calls
+of the engine and of LightGBM alternate, so that both meet the same machine; the last column is how many bare
+predictions a decision takes, by the medians. A second bare row has the same trees over random-normal columns.
 """
 
 import argparse
@@ -57,7 +58,8 @@ def filled(home: Path, posts: int, events: int) -> Engine:
 
 def released(engine: Engine, sources: Sequence[str]) -> tuple[lightgbm.Booster, Fitted]:
     """Let a blend of sources and a ranker of 300 trees serve; return LightGBM's own model of the same trees too."""
-    fitted = unfitted(HOME)
+    unused = {make().name for make in HOME.retrievers} - set(sources)
+    fitted = unfitted(HOME, without=unused)
     for retriever in fitted.retrievers.values():
         retriever.fit(engine.state, at=NOW.timestamp(), weights={})
 
@@ -79,7 +81,7 @@ def released(engine: Engine, sources: Sequence[str]) -> tuple[lightgbm.Booster, 
         HOME.name, "lambdarank", schema=app.view.version, position=engine.state.position, parameters=parameters,
         metrics={}, arrays=arrays, at=NOW,
     )  # fmt: skip
-    engine.fitted[HOME.name] = replace(fitted, version=version.id)
+    engine.release(version.id, 0)
     return booster, engine.fitted[HOME.name]
 
 
@@ -123,6 +125,9 @@ def in_engine(engine: Engine, booster: lightgbm.Booster, fitted: Fitted, calls: 
     print("| what | p50 ms | p99 ms | times bare |\n|---|---|---|---|")
     taken, beside = paired([lambda query=query: engine.recommend(query) for query in ranks], bare)
     row(f"bare LightGBM predict of {SIZE} rows, 1 thread", beside, beside)
+    noise = np.random.default_rng(4).normal(size=matrix.shape).astype(np.float32)
+    random_rows = lambda: booster.predict(noise, raw_score=True, num_threads=1)  # noqa: E731
+    row(f"bare, the same trees on {SIZE} rows of random-normal columns", *paired([random_rows] * calls, bare))
     row(
         f"part: our kernel on the same {SIZE} rows",
         *paired([lambda: trees.predict(matrix, head.columns)] * calls, bare),
@@ -148,8 +153,8 @@ def in_engine(engine: Engine, booster: lightgbm.Booster, fitted: Fitted, calls: 
             pstats.Stats(found).sort_stats("tottime").print_stats(45)
 
 
-def over_the_wire(home: Path, ids: list[list[str]], calls: int, bare: float) -> None:
-    """Print the lines over HTTP, one request at a time, the server in a process of its own."""
+def over_the_wire(home: Path, ids: list[list[str]], calls: int, bare: Callable[[], object]) -> None:
+    """Print the lines over HTTP: one keep-alive client, one request at a time, the server in a process of its own."""
     rng = random.Random(5)
     server = Server(home)
     try:
@@ -158,12 +163,18 @@ def over_the_wire(home: Path, ids: list[list[str]], calls: int, bare: float) -> 
             "HTTP: recommend": dict,
         }.items():
             path = "rank" if "given" in name else "recommend"
+            beside: list[float] = []
 
-            def request(make: Callable[[], dict[str, Any]] = make, path: str = path) -> bytes:
+            def request(
+                make: Callable[[], dict[str, Any]] = make, path: str = path, beside: list[float] = beside
+            ) -> bytes:
+                started = time.perf_counter()
+                bare()
+                beside.append(time.perf_counter() - started)
                 body = {"subject": f"u{rng.randrange(USERS)}", "n": SHOWN, **make()}
                 return server.request(path, json.dumps(body).encode())
 
-            row(name, uvloop.run(over_http(server.address, request, calls, 1)), [bare])
+            row(name, uvloop.run(over_http(server.address, request, calls, 1)), beside[20:])
     finally:
         server.stop()
 
@@ -186,13 +197,11 @@ def main() -> None:
             in_engine(engine, booster, fitted, chosen.calls, profile=chosen.profile)
             ids = given(engine, 200, SIZE)
             head = read(engine, fitted, queries(1, candidates=ids[:1])[0])
-            bare = [paired([lambda: None] * 60, lambda: booster.predict(head.matrix, raw_score=True, num_threads=1))[1]]
-            if not chosen.no_http:
-                engine.release(fitted.version, 0)
+            matrix = np.ascontiguousarray(head.matrix)
         finally:
             engine.close()
         if not chosen.no_http:
-            over_the_wire(home, ids, chosen.calls, float(np.median(bare)))
+            over_the_wire(home, ids, chosen.calls, lambda: booster.predict(matrix, raw_score=True, num_threads=1))
     finally:
         shutil.rmtree(home)
 

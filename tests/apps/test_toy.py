@@ -59,7 +59,7 @@ def outcomes(seed: int) -> dict[str, float]:
     """Return the mean utility over all users of the top 5 of each contender, as a share of the oracle's best."""
     toy = Toy(seed, "small")
     engine = new_engine(toy.events)
-    engine.train(budget=Budget.of(3))
+    engine.train(budget=Budget.of(1))
     found = {"champion": top5(engine, toy)}
     for source in ("popularity", "newest"):
         champion(engine, {source: 1.0})

@@ -459,3 +459,16 @@ def test_bpr_folds_in_the_top_of_a_concave_hill():
         moved = x.copy()
         moved[:-1] += rng.standard_normal(8) * 0.05
         assert height(moved) <= height(x) + 1e-9
+
+
+def test_bpr_folds_in_from_the_last_wants_and_goes_further_with_more_of_them():
+    world, _ = tastes(0)
+    model = BPR(8, recent=4).fit(world, at=AT, weights={})
+    ordinals = np.arange(0, 20, 2)
+    vectors, grades = model.items[ordinals], np.ones(10)
+    again = BPR(8, recent=10).restore(*_json(model.parameters()))
+    last = model._subject(ordinals, vectors[:4], grades[:4])
+    np.testing.assert_array_equal(again._subject(ordinals, vectors, grades), last)
+    model.recent = 10
+    away = [np.linalg.norm(model._subject(ordinals, vectors[:n], grades[:n]) - model.arrays["mean"]) for n in (1, 9)]
+    assert away[0] < away[1]

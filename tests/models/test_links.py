@@ -82,3 +82,12 @@ def test_pairs_are_counted_among_members_only():
 def test_no_ridge_where_one_is_needed_is_an_error():
     with pytest.raises(ArithmeticError, match="too small"):
         inverted(np.ones((3, 3), np.float32), 0.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 999), st.lists(st.integers(0, 25), max_size=12), st.lists(st.integers(0, 25), max_size=12))
+def test_some_scores_are_those_of_the_whole_catalogue(seed, found, asked):
+    matrix, rng = _matrix(seed, 10, 5), np.random.default_rng(seed)
+    links = strongest(lambda begin, end: matrix[begin:end], np.arange(10) * 2, 20, 4)
+    found, asked, weights = np.array(found, np.int64), np.array(asked, np.int64), rng.random(len(found))
+    np.testing.assert_array_equal(links.some(found, weights, asked), links.scores(found, weights, 26)[asked])

@@ -1,6 +1,7 @@
 import contextlib
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -222,6 +223,22 @@ def test_decisions_are_written_without_being_flushed(tmp_path):
     stores.decisions.put(sample_decision("d1"))
     reader = sqlite_stores(tmp_path, writable=False)
     while reader.decisions.get("d1") is None:
+        threading.Event().wait(0.005)
+    reader.log.close()
+    stores.log.close()
+
+
+def test_no_decision_is_forgotten_by_a_thread_about_to_sleep(tmp_path, monkeypatch):
+    monkeypatch.setattr("proffer.stores.sqlite.writer.LINGER", 0.0)
+    stores = sqlite_stores(tmp_path)
+    reader = sqlite_stores(tmp_path, writable=False)
+    for n in range(300):
+        stores.decisions.put(sample_decision(f"d{n}"))
+        # Pauses of about the time a write takes, so that puts meet the thread at every step of falling asleep.
+        threading.Event().wait(n % 7 * 0.0003)
+    until = time.monotonic() + 10
+    while len(reader.decisions.find(limit=1_000)) < 300:
+        assert time.monotonic() < until, "a decision waits for ever"
         threading.Event().wait(0.005)
     reader.log.close()
     stores.log.close()

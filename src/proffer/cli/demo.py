@@ -29,8 +29,8 @@ APP = "feed"
 PEOPLE = 40
 PATIENCE = 1.0
 POSTED = "Written this very second"
-TRAINING = 1.0
-"""Seconds of the demo's training by the sources' own account."""
+TRAINING = 15.0
+"""Seconds of one core that the demo's training may take, as declared."""
 
 Stage = Callable[[str], None]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from proffer.app import Pipeline
-from proffer.engine.judge import Judge, Lists, Recipe, Shared, blended, head, singles
+from proffer.engine.judge import Judge, Recipe, Shared, blended, head, singles
+from proffer.engine.learned import Lists
 from proffer.engine.metrics import Interval, paired
 from proffer.engine.plan import Plan, Skipped
 from proffer.engine.protocols import Judged, Walk

@@ -107,7 +107,7 @@ def study(walk: Walk, task: Task) -> Outcome:
     if task.search:
         settings, tried = tune(walk, task.pipeline, task.settings, planned, held, task.progress)
         walk.fitted = unfitted(task.pipeline, settings=settings, without=planned.without)
-    notes = [*task.notes]
+    notes = [*task.notes, *plan_notes(walk, task, planned)]
     previous = comparable(walk, task, settings, notes)
     choosing = Choosing(
         walk, task.pipeline, planned, seed=task.seed, tuned={one.name for one in tried},
@@ -128,9 +128,22 @@ def planned_for(walk: Walk, task: Task) -> Plan:
     keep = task.previous.recipe.weights if task.previous is not None else ()
     offered = {phase: span.lists for phase, span in size.phases.items()}
     return plan(
-        task.pipeline, size.users, size.items, size.wanted, task.budget, fits, offered=offered, keep=keep,
-        search=task.search,
+        task.pipeline, size.users, size.items, size.wanted, task.budget, fits, events=size.events,
+        offered=offered | {"report": min(offered["report"], task.lists)}, keep=keep, search=task.search,
     )  # fmt: skip
+
+
+def plan_notes(walk: Walk, task: Task, planned: Plan) -> list[str]:
+    """Say where a budget is too small for the least there is to do, or for all lists of the report phase."""
+    notes, offered = [], min(walk.size().phases["report"].lists, task.lists)
+    if planned.seconds > planned.budget.seconds:
+        took = f"{planned.seconds:.3g} s by what is declared"
+        notes.append(f"the least there is to do takes {took}, more than the budget of {planned.budget.seconds:g} s")
+    if planned.reported < offered:
+        notes.append(
+            f"the budget allows {planned.reported} of the report phase's {offered} lists, drawn without favour"
+        )
+    return notes
 
 
 def comparable(walk: Walk, task: Task, settings: Mapping[str, Mapping[str, Any]], notes: list[str]) -> Previous | None:
@@ -153,7 +166,7 @@ def judge(
     """Read the report phase once, with the choice made before it."""
     choice, table = chosen.choice, Judge(chosen.recipes, beyond=True)
     learned: dict[str, Any] = {}
-    for judged in told(walk, task):
+    for judged in told(walk, task, planned):
         table.look(judged)
         learned = {name: retriever.parameters()[0] for name, retriever in judged.fitted.retrievers.items()}
     if not table.users:
@@ -184,10 +197,11 @@ def judge(
     )  # fmt: skip
 
 
-def told(walk: Walk, task: Task) -> Iterator[Judged]:
+def told(walk: Walk, task: Task, planned: Plan) -> Iterator[Judged]:
     """Yield the report's lists and tell of progress."""
-    total = min(walk.size().phases["report"].lists, task.lists)
-    for number, judged in enumerate(walk.phase("report", task.lists)):
+    most = min(planned.reported, task.lists)
+    total = min(walk.size().phases["report"].lists, most)
+    for number, judged in enumerate(walk.phase("report", most)):
         yield judged
         if task.progress is not None and number % 20 == 0:
             task.progress("judging", number, total)

@@ -50,9 +50,7 @@ def masks(
     return found
 
 
-def visible(
-    fitted: Fitted, rules: RuleSet, among: NDArray[np.int64] | None = None
-) -> dict[str, NDArray[np.bool_]]:
+def visible(fitted: Fitted, rules: RuleSet, among: NDArray[np.int64] | None = None) -> dict[str, NDArray[np.bool_]]:
     """Return the conditions that nothing, not even a pin, may override, by name: of all items or of these (m,)."""
     available = rules.state.available()
     found = {"exists": available if among is None else available[among]}
@@ -71,7 +69,7 @@ def permitted(
 ) -> NDArray[np.bool_]:
     """Return which items may be shown (n,); where the query gives candidates (m,), none but them, none else is read."""
     if candidates is None:
-        return np.logical_and.reduce([*masks(fitted, rules, excluded).values()])
+        return np.asarray(np.logical_and.reduce([*masks(fitted, rules, excluded).values()]))
     allowed = np.zeros(len(rules.state.ids), np.bool_)
     allowed[candidates] = np.logical_and.reduce([*masks(fitted, rules, excluded, candidates).values()])
     return allowed
@@ -110,8 +108,9 @@ def gather(
     heard = [name for name in fitted.pipeline.heuristics if name in heuristics]
     terms = {term for name in heard for term in fitted.pipeline.heuristics[name].terms}
     read = [name for name in state.view.columns if name in terms]
-    batch = state.batch(query.subject, ordinals, query.at.timestamp(), query.context)
-    matrix = state.view.some(batch, read) if read else np.empty((len(ordinals), 0), np.float32)
+    matrix = np.empty((len(ordinals), 0), np.float32)
+    if read:
+        matrix = state.view.some(state.batch(query.subject, ordinals, query.at.timestamp(), query.context), read)
     columns = fitted.sources
     scores = np.full((len(ordinals), len(columns)), np.nan, np.float32)
     proposed = np.zeros(scores.shape, np.bool_)

@@ -37,6 +37,15 @@ def train(
     """
     if pipeline.weights:
         raise CannotTrain(f"{pipeline.name} declares its weights", remedy="Train another pipeline.")
+    # The past and its state are gone before the final fit makes a state of its own.
+    outcome = searched(engine, pipeline, budget=budget, seed=seed, search=search, progress=progress)
+    return save(engine, outcome, pipeline)
+
+
+def searched(
+    engine: "Engine", pipeline: Pipeline, *, budget: Budget, seed: int, search: bool, progress: "Progress | None"
+) -> Outcome:  # fmt: skip
+    """Return what an evaluation on the newest days found."""
     past = Past.read(engine.app, pipeline, engine.settings, engine.stores.log, decisions=engine.stores.decisions)
     if len(past.acts) < FEWEST:
         acts = f"{len(past.acts)} interactions of a {engine.app.subject} with a {engine.app.item} are in the log"
@@ -46,10 +55,9 @@ def train(
         progress=progress,
     )  # fmt: skip
     try:
-        outcome = study(walk(past, "daily", seed=seed), task)
+        return study(walk(past, "daily", seed=seed), task)
     except (CannotTrain, Invalid) as error:
         cannot(engine, pipeline, error.message, error.remedy)
-    return save(engine, outcome, pipeline)
 
 
 def cannot(engine: "Engine", pipeline: Pipeline, why: str, remedy: str | None) -> NoReturn:

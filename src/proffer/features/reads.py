@@ -36,9 +36,7 @@ class Reads:
         """Return each amount (n,) or (1,) in order of `keys`, from rows and the places in them, by scope."""
         out = _read(rows, index, self._steps, self._seconds, at, n)
         sizes = [len(places) for places in index]
-        return [
-            out[place, : sizes[scope]] for place, scope in enumerate(self._steps[:, 0].tolist())
-        ]
+        return [out[place, : sizes[scope]] for place, scope in enumerate(self._steps[:, 0].tolist())]
 
 
 def _step(amount: Amount, start: int) -> tuple[tuple[int, int, int, int], float] | None:
@@ -54,9 +52,7 @@ def _step(amount: Amount, start: int) -> tuple[tuple[int, int, int, int], float]
 
 
 @compiled
-def _read(
-    rows: tuple[Floats, ...], index: tuple[Ints, ...], steps: Ints, seconds: Floats, at: float, n: int
-) -> Floats:
+def _read(rows: tuple[Floats, ...], index: tuple[Ints, ...], steps: Ints, seconds: Floats, at: float, n: int) -> Floats:
     out = np.zeros((len(steps), max(n, 1)))
     for step in range(len(steps)):
         table, places = rows[steps[step, 0]], index[steps[step, 0]]

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from proffer.models.blas import one_thread
 from proffer.models.compiled import compiled
 
 Square = NDArray[np.float32]
@@ -30,6 +31,7 @@ def places_of(members: NDArray[np.int64], n: int) -> NDArray[np.int32]:
     return places
 
 
+@one_thread()
 def inverted(A: Square, ridge: float) -> Square:
     """Add `ridge` to the diagonal of a symmetric matrix and invert it in its own memory; the upper half counts."""
     from scipy.linalg import lapack
@@ -40,6 +42,7 @@ def inverted(A: Square, ridge: float) -> Square:
     return np.asarray(inverse).T
 
 
+@one_thread()
 def regressed(A: Square, ridge: float, targets: Square) -> Square:
     """Solve (A + ridge) B = targets transposed, and return B transposed, in the memory of both matrices.
 

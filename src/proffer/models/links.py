@@ -39,6 +39,21 @@ class Links(NamedTuple):
             _add(self.start, self.to, self.weight, found[inside], weights[inside], scores)
         return scores
 
+    def some(
+        self, found: NDArray[np.int64], weights: NDArray[np.float64], ordinals: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return what `scores` gives these ordinals (m,): the same sums, looked up at no more places than these."""
+        scores, size = np.full(len(ordinals), np.nan), len(self.known)
+        inside = found < size
+        inside[inside] = self.known[found[inside]]
+        if inside.any():
+            sums = np.zeros(size)
+            _add(self.start, self.to, self.weight, found[inside], weights[inside], sums)
+            have = (ordinals >= 0) & (ordinals < size)
+            have[have] = self.known[ordinals[have]]
+            scores[have] = sums[ordinals[have]]
+        return scores
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name."""
         return self._asdict()

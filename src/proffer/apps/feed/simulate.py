@@ -42,6 +42,9 @@ class Toy:
         self.quality = self.rng.beta(2, 3, self.posts)
         self.born = np.sort(self.rng.uniform(0, self.days * 24, self.posts))
         self.follows = {(user, self._favourite(user)) for user in range(self.users) if user % 3}
+        self._followed = np.ones((self.users, self.posts))
+        for user, author in self.follows:
+            self._followed[user, self.author == author] = 1.5
         self._ids = count(1)
         self.events: Sequence[Event] = sorted(self._happen(), key=lambda event: event.at)
 
@@ -52,9 +55,8 @@ class Toy:
     def _chances(self, user: int, hour: float) -> NDArray[np.float64]:
         age = hour - self.born
         fresh = np.where(age >= 0, 0.5 ** (np.maximum(age, 0) / (HALF_LIFE / timedelta(hours=1))), 0.0)
-        followed = np.array([1.5 if (user, author) in self.follows else 1.0 for author in self.author])
         taste = np.minimum(self.tastes[user, self.category] * 2, 1)
-        chances: NDArray[np.float64] = np.minimum(self.quality * taste * fresh * followed, 0.95)
+        chances: NDArray[np.float64] = np.minimum(self.quality * taste * fresh * self._followed[user], 0.95)
         return chances
 
     def _favourite(self, user: int) -> int:

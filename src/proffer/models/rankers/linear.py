@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from proffer.core.errors import Corrupt, Invalid
 from proffer.models.base import Parameters
+from proffer.models.blas import one_thread
 from proffer.models.rankers.lists import Lists, in_order
 from proffer.models.rankers.standing import standard
 
@@ -107,6 +108,7 @@ class LinearRanker:
         self.weights: NDArray[Any]
         self.mean = self.spread = self.flagged = self.weights = np.zeros(0)
 
+    @one_thread()
     def fit(
         self, X: NDArray[np.float32], y: NDArray[np.float64], sizes: NDArray[np.int64], *,
         columns: Sequence[str], rng: np.random.Generator, missed: NDArray[np.int64] | None = None,  # noqa: ARG002

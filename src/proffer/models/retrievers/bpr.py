@@ -12,6 +12,7 @@ from proffer.models.compiled import compiled
 from proffer.models.factors import FactorRetriever
 from proffer.models.wanted import Wanted
 
+
 class BPR(FactorRetriever):
     """Vectors and a level per item for which what a user wanted stands above what he did not.
 
@@ -38,8 +39,8 @@ class BPR(FactorRetriever):
     folds_items = False
 
     def __init__(
-        self, factors: int = 64, *, rate: float = 0.05, regularisation: float = 0.02, iterations: int = 50,
-        popular: float = 0.75, negatives: int = 200, ascents: float = 1.0, recent: int = 60, seed: int = 0,
+        self, factors: int = 64, *, rate: float = 0.03, regularisation: float = 0.02, iterations: int = 80,
+        popular: float = 0.75, negatives: int = 200, ascents: float = 1.0, recent: int = 50, seed: int = 0,
         history: int = 500, first: int = 16, most: int = 10_000,
     ) -> None:  # fmt: skip
         self.rate, self.regularisation, self.iterations = rate, regularisation, iterations
@@ -50,7 +51,7 @@ class BPR(FactorRetriever):
     def variants(self) -> Sequence[Mapping[str, Any]]:
         """Return other sizes with their pace, ways to draw, and lengths of the way and of the history at folding in."""
         return (
-            {"factors": 128, "rate": 0.03, "iterations": 100},
+            {"factors": 128, "iterations": 100},
             {"popular": 1.0},
             {"recent": 20},
             {"popular": 0.5, "ascents": 1.5},

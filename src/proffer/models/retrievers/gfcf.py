@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
+from proffer.models.blas import one_thread
 from proffer.models.compiled import compiled
 from proffer.models.gram import members_of, places_of
 from proffer.models.links import strongest
@@ -42,6 +43,7 @@ class GFCF(Linked):
         self.alpha, self.factors, self.seed = alpha, factors, seed
         self.history, self.kept, self.most = history, kept, most
 
+    @one_thread()
     def fit(self, state: LiveState, *, at: float, weights: Mapping[str, float]) -> Self:
         """Make the filter of what every subject wanted before `at`, and return self."""
         self.weights = dict(weights)

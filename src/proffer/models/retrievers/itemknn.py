@@ -1,6 +1,6 @@
 """Items that the same people wanted, learned at once from all history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.base import DAY, Family, Parameters
+from proffer.models.base import DAY, Family, Parameters, positive
 from proffer.models.compiled import compiled
 from proffer.models.elementwise import halved
 from proffer.models.histories import ITEM, graded, seeds, wanted_pairs
@@ -19,7 +19,8 @@ class ItemKNN(Tuned):
     """Score = sum over the subject's recent wanted items of their fitted similarity to an item.
 
     `weighting` of the interaction matrix is "cosine" (columns of length 1) or "bm25" (a person with long history says
-    little, an item's many events saturate). Each item keeps its `neighbours` most similar, ties by ordinal. A history
+    little, an item's many events saturate at `saturation`, the more so the more it has of them, by `length` 0..1; the
+    other weighting knows neither). Each item keeps its `neighbours` most similar, ties by ordinal. A history
     item weighs 2^(-age / half-life), relative to the newest. Ordinals are places in the order of the log, so a
     fitted model serves every state of that log; items mentioned later are not proposed.
 
@@ -28,7 +29,7 @@ class ItemKNN(Tuned):
 
     family: Family = "collaborative"
     fixed = ("weighting",)
-    settings = ("neighbours", "recent", "half_life", "history")
+    settings = ("neighbours", "recent", "half_life", "history", "saturation", "length")
     alternatives = (
         {"half_life": 7 * DAY}, {"neighbours": 300}, {"half_life": 365 * DAY, "recent": 200}, {"recent": 10},
         {"neighbours": 30},
@@ -36,7 +37,7 @@ class ItemKNN(Tuned):
 
     def __init__(
         self, weighting: Literal["cosine", "bm25"] = "cosine", *, neighbours: int = 100, recent: int = 50,
-        half_life: float = 30 * DAY, history: int = 500,
+        half_life: float = 30 * DAY, history: int = 500, saturation: float = 1.2, length: float = 0.75,
     ) -> None:  # fmt: skip
         self.name = f"itemknn_{weighting}"
         self.weighting = weighting
@@ -44,8 +45,19 @@ class ItemKNN(Tuned):
         self.recent = recent
         self.half_life = half_life
         self.history = history
+        self.saturation, self.length = saturation, length
         self.near = np.empty((0, neighbours), np.int32)
         self.alike = np.empty((0, neighbours), np.float32)
+
+    def variants(self) -> Sequence[Mapping[str, Any]]:
+        """Return the alternatives that differ from its own settings; for BM25 how it saturates comes first."""
+        bm25 = (
+            {"saturation": 0.3, "length": 0.9}, {"saturation": 100.0, "length": 0.8}, {"half_life": 7 * DAY},
+            {"saturation": 0.3, "length": 0.3}, {"half_life": 365 * DAY, "recent": 200}, {"neighbours": 300},
+        )  # fmt: skip
+        own = self.told()
+        found = bm25 if self.weighting == "bm25" else self.alternatives
+        return tuple(one for one in found if {**own, **one} != own)
 
     def fit(self, state: LiveState, *, at: float, weights: Mapping[str, float]) -> Self:
         """Compute each item's neighbours from the last `history` wanted items of every subject; return self."""
@@ -54,7 +66,9 @@ class ItemKNN(Tuned):
         rows = np.flatnonzero((grades > 0) & (interactions.at < at))
         subjects, items = wanted_pairs(interactions.subject[rows], interactions.item[rows], self.history)
         n, users = len(state.ids), len(interactions.subject_head)
-        values = _weighted(subjects, items, n, users, self.weighting)
+        values = _cosine(items, n)
+        if self.weighting == "bm25":
+            values = _bm25(subjects, items, n, users, self.saturation, self.length)
         by_item = np.argsort(items, kind="stable")
         self.near, self.alike = _neighbours(
             _starts(items, n), subjects[by_item], values[by_item], _starts(subjects, users), items, values,
@@ -64,6 +78,13 @@ class ItemKNN(Tuned):
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return the summed similarity (n,), NaN where it is 0."""
+        return positive(self._summed(query, state))
+
+    def some(self, query: Query, state: LiveState, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what `scores` gives these ordinals (m,)."""
+        return positive(self._summed(query, state)[ordinals])
+
+    def _summed(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         found, times = seeds(query, state, self.recent)
         scores = np.zeros(len(state.ids))
         if len(found):
@@ -71,7 +92,7 @@ class ItemKNN(Tuned):
             _sums(found, weights, self.near, self.alike, scores)
         if ITEM in query.context:
             scores[found] = 0.0
-        return np.where(scores > 0.0, scores, np.nan)
+        return scores
 
     def parameters(self) -> Parameters:
         """Return the settings, the neighbours' ordinals (n, m), -1 for none, and similarities (n, m)."""
@@ -93,13 +114,14 @@ class ItemKNN(Tuned):
         return 1e-6 * interactions + 1e-8 * pairs + 2e-6 * items
 
 
-def _weighted(
-    subjects: NDArray[np.int64], items: NDArray[np.int64], n: int, users: int, weighting: str
+def _cosine(items: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    return 1.0 / np.sqrt(np.bincount(items, minlength=n)[items])
+
+
+def _bm25(
+    subjects: NDArray[np.int64], items: NDArray[np.int64], n: int, users: int, saturation: float, length: float
 ) -> NDArray[np.float64]:
     by_item, by_user = np.bincount(items, minlength=n), np.bincount(subjects, minlength=users)
-    if weighting == "cosine":
-        return 1.0 / np.sqrt(by_item[items])
-    saturation, length = 1.2, 0.75
     usual = len(items) / max(n, 1)
     norm = (1.0 - length) + length * by_item[items] / max(usual, 1e-12)
     rarity = np.log(max(n, 1)) - np.log1p(by_user[subjects])

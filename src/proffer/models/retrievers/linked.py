@@ -37,6 +37,14 @@ class Linked(Tuned):
             scores[found] = np.nan
         return scores
 
+    def some(self, query: Query, state: LiveState, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what `scores` gives these ordinals (m,)."""
+        found, weights = self.recalled(query, state)
+        scores = self.links.some(found, weights, ordinals)
+        if ITEM in query.context:
+            scores[np.isin(ordinals, found)] = np.nan
+        return scores
+
     def recalled(self, query: Query, state: LiveState) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the items that the answer goes by (r,), newest first, and how much each counts (r,)."""
         raise NotImplementedError

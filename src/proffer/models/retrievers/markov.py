@@ -62,8 +62,16 @@ class Markov(Tuned):
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return the probabilities (n,), NaN for an item that nobody wanted; all NaN where no last item is known."""
-        found, n = latest(query, state, self.weights, self.recent), len(state.ids)
-        scores = np.full(n, np.nan)
+        return self._foretold(query, state, np.arange(len(state.ids)))
+
+    def some(self, query: Query, state: LiveState, ordinals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what `scores` gives these ordinals (m,)."""
+        return self._foretold(query, state, ordinals)[ordinals]
+
+    def _foretold(self, query: Query, state: LiveState, asked: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the probabilities (n,), right for the ordinals that are asked for (m,)."""
+        found = latest(query, state, self.weights, self.recent)
+        scores = np.full(len(state.ids), np.nan)
         rows = state.interactions()
         # Nothing that happened since the fit: no item's newest rows need a look.
         fresh = self.fresh if state.latest >= self.until else 0
@@ -76,7 +84,7 @@ class Markov(Tuned):
         if known.any() or len(since[1]):
             _backed_off(
                 found, self.prior, self.links.start, self.links.to, self.links.weight, self._left, *since,
-                self._wanted, self._total, scores,
+                self._wanted, self._total, asked, scores,
             )  # fmt: skip
         if ITEM in query.context:
             scores[found] = np.nan
@@ -199,7 +207,7 @@ def _since(  # type: ignore[no-untyped-def]
 
 @compiled
 def _backed_off(  # type: ignore[no-untyped-def]
-    found, prior, start, to, weight, left, since, new_to, new_count, wanted, total, scores
+    found, prior, start, to, weight, left, since, new_to, new_count, wanted, total, asked, scores
 ):  # fmt: skip
     # From the newest on: each item keeps what it is sure of and hands `prior` of the rest to the one before it.
     shares, rest = np.empty(len(found)), 1.0
@@ -209,8 +217,8 @@ def _backed_off(  # type: ignore[no-untyped-def]
             known += left[found[place]]
         shares[place] = rest / (known + prior)
         rest *= prior / (known + prior)
-    for item in range(len(wanted)):
-        if wanted[item] > 0:
+    for item in asked:
+        if item < len(wanted) and wanted[item] > 0:
             scores[item] = rest * wanted[item] / total
     for place in range(len(found)):
         if found[place] < len(left):

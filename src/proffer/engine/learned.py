@@ -1,0 +1,73 @@
+"""The lists that blends and rankers learn from."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Lists:
+    """Lists laid end to end for what learns from them: their columns grow list by list."""
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        self.columns = tuple(columns)
+        self._parts: list[tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64] | None]] = []
+        self._missed: list[int] = []
+
+    def add(
+        self, X: NDArray[np.float32], y: NDArray[np.float64], missed: int, positions: NDArray[np.int64] | None = None
+    ) -> None:
+        """Add a list: X (m, d), grades y (m,), wanted items that are not in it, places at which rows were shown."""
+        self._parts.append((np.ascontiguousarray(X, np.float32), np.asarray(y, np.float64), positions))
+        self._missed.append(missed)
+
+    def put(self, place: int, X: NDArray[np.float32], y: NDArray[np.bool_], missed: int) -> None:
+        """Add a list at the end, or in the place of another."""
+        if place == len(self._parts):
+            self.add(X, y.astype(np.float64), missed)
+        else:
+            self._parts[place] = np.ascontiguousarray(X, np.float32), y.astype(np.float64), None
+            self._missed[place] = missed
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def joined(self, other: "Lists") -> "Lists":
+        """Return these lists followed by others of the same columns."""
+        both = Lists(self.columns or other.columns)
+        both._parts, both._missed = [*self._parts, *other._parts], [*self._missed, *other._missed]
+        return both
+
+    @property
+    def wanted(self) -> int:
+        """Return how many lists hold a wanted item."""
+        return sum(bool((y > 0).any()) for _, y, _ in self._parts)
+
+    @property
+    def X(self) -> NDArray[np.float32]:  # noqa: N802 - as `Ranker.fit` calls it
+        """Return the rows (total, d)."""
+        return np.concatenate([X for X, _, _ in self._parts])
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """Return the grades (total,)."""
+        return np.concatenate([y for _, y, _ in self._parts])
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Return the length of each list (lists,)."""
+        return np.array([len(y) for _, y, _ in self._parts], np.int64)
+
+    @property
+    def missed(self) -> NDArray[np.int64]:
+        """Return the wanted items outside each list (lists,)."""
+        return np.array(self._missed, np.int64)
+
+    @property
+    def positions(self) -> NDArray[np.int64] | None:
+        """Return the place at which each row was shown (total,), 0 for not shown; None where no list tells."""
+        if all(positions is None for _, _, positions in self._parts):
+            return None
+        return np.concatenate(
+            [np.zeros(len(y), np.int64) if positions is None else positions for _, y, positions in self._parts]
+        )
