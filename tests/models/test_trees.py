@@ -29,7 +29,7 @@ def grown(X, y, rounds=20, **options):
 def assert_same(booster, X):
     trees = Trees.read(booster.model_to_string())
     trees.check(X.shape[1])
-    np.testing.assert_array_equal(trees.scores(X), booster.predict(X, raw_score=True))
+    np.testing.assert_array_equal(trees.scores(X), booster.predict(X, raw_score=True, num_threads=1))
     again = Trees.restore(trees.arrays(), X.shape[1])
     np.testing.assert_array_equal(again.scores(X), trees.scores(X))
     parts = trees.contributions(X)
@@ -88,7 +88,7 @@ def test_ranking_objective_with_a_stop_before_the_end():
     held = lightgbm.Dataset(X, ranks, group=[40] * 10)
     booster = lightgbm.train({**OPTIONS, "objective": "lambdarank"}, held, 12)
     trees = Trees.read(booster.model_to_string(num_iteration=7))
-    np.testing.assert_array_equal(trees.scores(X), booster.predict(X, raw_score=True, num_iteration=7))
+    np.testing.assert_array_equal(trees.scores(X), booster.predict(X, raw_score=True, num_iteration=7, num_threads=1))
 
 
 def test_what_is_no_model_is_refused():

@@ -29,7 +29,7 @@ APP = "feed"
 PEOPLE = 40
 PATIENCE = 1.0
 POSTED = "Written this very second"
-TRAINING = 15.0
+TRAINING = 20.0
 """Seconds of one core that the demo's training may take, as declared."""
 
 Stage = Callable[[str], None]
@@ -40,7 +40,7 @@ def demo(
         int | None, typer.Option(min=0, max=65535, help="Port of the server [default: 8750, or any free].")
     ] = None,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="End after showing.")] = False,
-    size: Annotated[str, typer.Option(help="Of the world: small or medium.")] = "small",
+    size: Annotated[str, typer.Option(help="Of the world: small or medium.")] = "medium",
     seed: Annotated[int, typer.Option(help="Of the world.")] = 0,
 ) -> None:
     """Make a toy world whose right answers are known, serve it on this machine and show what it recommends.

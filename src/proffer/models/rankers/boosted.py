@@ -109,7 +109,10 @@ class Boosted:
         best = [0, -1.0]
 
         def look(env: Any) -> None:
-            scores = env.model.predict(newer.X, raw_score=True, start_iteration=env.iteration, num_iteration=1)
+            # A prediction that names no number of threads makes all later rounds take every core.
+            scores = env.model.predict(
+                newer.X, raw_score=True, start_iteration=env.iteration, num_iteration=1, num_threads=_threads()
+            )
             held[:] += scores
             gains.append(newer.gain(held))
             if gains[-1] > best[1]:
@@ -133,10 +136,15 @@ class Boosted:
             "objective": self.objective, "metric": "None", "learning_rate": growth.rate, "num_leaves": growth.leaves,
             "min_data_in_leaf": min(growth.least, max(len(labels) // 20, 1)), "feature_fraction": growth.share,
             "lambda_l2": growth.ridge, "max_bin": growth.bins, "seed": seed, "deterministic": True,
-            "force_row_wise": True, "num_threads": max((os.cpu_count() or 2) - 1, 1), "verbose": -1,
+            "force_row_wise": True, "num_threads": _threads(), "verbose": -1,
         }  # fmt: skip
         held = lightgbm.Dataset(lists.X, labels, group=lists.sizes, position=places, params=options)
         return lightgbm.train(options, held, rounds, callbacks=[] if look is None else [look])
+
+
+def _threads() -> int:
+    """Return how many threads trees grow with: one core stays free."""
+    return max((os.cpu_count() or 2) - 1, 1)
 
 
 class LambdaRank(Boosted):
