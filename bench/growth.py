@@ -40,7 +40,7 @@ KINDS = ("view", "view", "view", "view", "like", "comment", "bookmark", "hide")
 TOPICS = 20
 BATCH = 20_000
 CALLS = 200
-DEAREST = 120.0
+DEAREST = 20.0
 """A retriever that says a fit takes longer than this is not measured."""
 
 
