@@ -1,6 +1,6 @@
 """Does the automatic choice put the right family in charge? Four toy worlds of one structure each, twenty seeds.
 
-    python bench/families.py [--seeds 20] [--budget 5] [--structures sequence taste popularity ageing]
+    python bench/families.py [--seeds 20] [--budget 20] [--structures sequence taste popularity ageing]
 
 trains the feed application in memory on each world of `proffer.testing.structures` and prints a table. A champion's
 family is that of its source; of a blend, or a ranker over one, the family with the largest sum of the blend's weights.
@@ -34,7 +34,7 @@ def main() -> None:
     """Print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seeds", type=int, default=20)
-    options.add_argument("--budget", type=float, default=5.0, help="what a training may cost, in declared seconds")
+    options.add_argument("--budget", type=float, default=20.0, help="what a training may cost, in declared seconds")
     options.add_argument("--structures", nargs="+", choices=STRUCTURES, default=list(STRUCTURES))
     given = options.parse_args()
     print("| world | right family | chosen | right families | champions | s a training |\n|---|---|---|---|---|---|")
