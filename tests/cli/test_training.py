@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import proffer.bootstrap as bootstrap
+from proffer.cli.remote import Remote
 from proffer.cli.training import plan_of
 from proffer.engine.plan import MEGABYTE
 
@@ -63,8 +64,11 @@ def test_through_a_server_it_is_followed_and_an_interrupt_cancels_it(filled: Run
     with served(home) as child:
         with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
             patience = time.monotonic() + 60
-            while not (found := jobs(filled)) and following.poll() is None and time.monotonic() < patience:
-                time.sleep(0.05)
+            # Asked over HTTP: a command of its own would take longer than such a small training may.
+            with Remote(child.url, "feed", bootstrap.running(home, "feed").token) as remote:
+                while not remote.ask("GET", "/jobs")["jobs"] and time.monotonic() < patience:
+                    time.sleep(0.01)
+            time.sleep(0.1)
             following.send_signal(signal.SIGINT)
             _, said = following.communicate(timeout=60)
         assert (following.returncode, "interrupted" in said) == (130, True), said
