@@ -26,6 +26,26 @@ def happens(hours: float, type: str, actor: str, target: str | None = None, kind
     return Event(id=f"{hours}/{type}/{actor}", type=type, at=START + hours * HOUR, actor=doer, target=ref)
 
 
+BY_HAND = [
+    happens(8, "entity.set", "a"),
+    happens(9, "entity.set", "b"),
+    happens(10, "view", "u1", "a"),
+    happens(11, "view", "u2", "a"),
+    happens(12, "view", "u2", "b"),
+    happens(32, "entity.set", "c"),
+    happens(33, "impression", "u1", "c"),  # u1's list is made here: c and b, for a was touched.
+    happens(33.1, "view", "u1", "c"),
+    happens(33.2, "view", "u1", "a"),  # nothing new to u1
+    happens(34, "entity.set", "d"),
+    happens(34.5, "view", "u2", "d"),  # u2's list is made here, just before: d and c.
+    happens(35, "entity.set", "e"),
+    happens(35.5, "view", "u2", "e"),  # e did not exist then: a miss for every list
+    happens(35.6, "view", "u2", "c"),
+    happens(36, "hide", "u3", "a"),  # wanted nothing: no list
+]
+"""A day of two lists, with all that can be wanted, missed and unknown."""
+
+
 def past(events: Iterable[Event], pipeline: Pipeline = TWO, settings: Settings | None = None) -> Past:
     """Return the past of a log with these events in this order."""
     numbered = [

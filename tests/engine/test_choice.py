@@ -22,7 +22,7 @@ from proffer.engine.walks import walk
 from proffer.models.rankers.linear import LinearRanker
 from proffer.models.retrievers.newest import Newest
 from proffer.models.retrievers.popularity import DecayedPopularity
-from tests.engine.pasts import TWO, happens, past
+from tests.engine.pasts import BY_HAND, TWO, happens, past
 from tests.engine.worlds import DAY, START, new_engine, toy
 
 BUDGET = Budget.of(10)
@@ -32,25 +32,6 @@ def judged(events, since, until, pipeline=TWO, **rest):
     found = past(events, pipeline)
     task = Task(pipeline, Settings(), BUDGET, **rest)
     return study(walk(found, "daily", since=since, until=until), task).report
-
-
-BY_HAND = [
-    happens(8, "entity.set", "a"),
-    happens(9, "entity.set", "b"),
-    happens(10, "view", "u1", "a"),
-    happens(11, "view", "u2", "a"),
-    happens(12, "view", "u2", "b"),
-    happens(32, "entity.set", "c"),
-    happens(33, "impression", "u1", "c"),  # u1's list is made here: c and b, for a was touched.
-    happens(33.1, "view", "u1", "c"),
-    happens(33.2, "view", "u1", "a"),  # nothing new to u1
-    happens(34, "entity.set", "d"),
-    happens(34.5, "view", "u2", "d"),  # u2's list is made here, just before: d and c.
-    happens(35, "entity.set", "e"),
-    happens(35.5, "view", "u2", "e"),  # e did not exist then: a miss for every list
-    happens(35.6, "view", "u2", "c"),
-    happens(36, "hide", "u3", "a"),  # wanted nothing: no list
-]
 
 
 def test_the_report_of_a_day_worked_out_by_hand():

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proffer.core.errors import Invalid
 from proffer.models.algebra import dot, gram, solve
 from proffer.models.base import DAY, Preparable, Tunable
 from proffer.models.retrievers.als import ALS
@@ -245,7 +246,7 @@ def test_settings_are_told_taken_over_and_varied(make):
         told = _json(varied.fit(tastes(0)[0], at=AT, weights={}).parameters())
         again = make().restore(*told)
         assert all(getattr(again, name) == value for name, value in settings_.items())
-    with pytest.raises(AttributeError, match="colour"):
+    with pytest.raises(Invalid, match="colour"):
         model.varied({"colour": "red"})
 
 

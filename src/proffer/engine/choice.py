@@ -32,6 +32,11 @@ SIMPLE = ("linear", "pointwise", "lambdarank")
 CHOOSING = ("blend", "learn", "choose")
 
 
+def fallback_of(pipeline: Pipeline, recipes: Mapping[str, Recipe]) -> str:
+    """Return the first rung of the ladder that takes part."""
+    return next((rung for rung in pipeline.ladder if rung in recipes), pipeline.ladder[-1])
+
+
 @dataclass
 class Chosen:
     """What the choosing phases gave: the choice, every contender for the report, what fitting a ranker took."""
@@ -114,7 +119,7 @@ class Choosing:
     def retraced(self, name: str) -> Chosen:
         """Take the previous recipe over as it is, only its ranker fitted anew: nothing is chosen."""
         recipe = self.recipes.pop(PREVIOUS)
-        single = fallback = self._fallback()
+        single = fallback = fallback_of(self.pipeline, self.recipes)
         if recipe.ranker is not None:
             self.recipes[BLEND] = Recipe(recipe.weights)
             for phase in CHOOSING:
@@ -129,10 +134,6 @@ class Choosing:
             ranker=None if champion.ranker is None else champion.ranker.name, why="the recipe that serves, fitted anew",
         )  # fmt: skip
         return Chosen(choice, self.recipes, self.phases, self.skipped, self.seconds)
-
-    def _fallback(self) -> str:
-        """Return the first rung of the ladder that takes part."""
-        return next((rung for rung in self.pipeline.ladder if rung in self.recipes), self.pipeline.ladder[-1])
 
     def _phase(self, name: str) -> None:
         """Judge the contenders so far on each list, and keep what blend and rankers learn from.
@@ -227,13 +228,9 @@ class Choosing:
 
     def _choice(self) -> Choice:
         """Go from the simplest to the least simple contender, and replace only what is led beyond doubt."""
-        fallback, lists = self._fallback(), self.tables.lists()
+        fallback, lists = fallback_of(self.pipeline, self.recipes), self.tables.lists()
         if lists < FEWEST:
-            why = (
-                f"only {lists} lists to choose on, {FEWEST} are needed"
-                if lists
-                else "there is no earlier time to choose on"
-            )
+            why = f"only {lists} lists to choose on, {FEWEST} are needed" if lists else NO_TIME
             return Choice(champion=fallback, single=fallback, weights={fallback: 1.0}, lists=lists, why=why)
         single = self._best_single()
         champion, steps = fallback, []

@@ -10,7 +10,7 @@ import msgspec
 
 from proffer.app import App, Pipeline, Settings
 from proffer.core.errors import CannotTrain, Invalid
-from proffer.engine.choice import Choosing, Chosen, settings_of
+from proffer.engine.choice import Choosing, Chosen, fallback_of, settings_of
 from proffer.engine.fitted import unfitted
 from proffer.engine.gate import gate, regret, segments
 from proffer.engine.judge import TARGET, Judge, Recipe
@@ -207,11 +207,6 @@ def told(walk: Walk, task: Task, planned: Plan) -> Iterator[Judged]:
             task.progress("judging", number, total)
     if task.progress is not None:
         task.progress("judging", total, total)
-
-
-def fallback_of(pipeline: Pipeline, recipes: Mapping[str, Recipe]) -> str:
-    """Return the first rung of the ladder that takes part."""
-    return next((rung for rung in pipeline.ladder if rung in recipes), pipeline.ladder[-1])
 
 
 def rows(table: Judge, chosen: Chosen, planned: Plan, seed: int) -> list[Row]:

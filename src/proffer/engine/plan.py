@@ -8,6 +8,7 @@ import msgspec
 
 from proffer.app import Pipeline
 from proffer.core.errors import Invalid
+from proffer.engine.protocols import PHASES
 from proffer.models.base import Retriever, Tunable
 
 SECONDS = 600.0
@@ -117,7 +118,7 @@ def plan(
     made = [make() for make in pipeline.retrievers]
     costs = {one.name: _cost(one, users, items, interactions) for one in made}
     order = sorted(made, key=lambda one: (one.name not in keep, costs[one.name][1]))
-    least, past = min(fits, PHASES) + 1, EVENT * events
+    least, past = min(fits, len(PHASES)) + 1, EVENT * events
     left = max(budget.seconds - past, 0.0)
     kept, skipped = _affordable(order, costs, budget, FITTING * left, least)
     every = _refits([costs[one.name][1] for one in kept], FITTING * left, fits)
@@ -149,9 +150,6 @@ def plan(
         reported=reported, seconds=round(past + fitting + tuning + making + ranking, 3),
         retrievers=sorted(planned, key=lambda one: places[one.name]), skipped=[*skipped, *dropped],
     )  # fmt: skip
-
-
-PHASES = 4
 
 
 def half_of_memory() -> int:
@@ -194,7 +192,7 @@ def _refits(once: Sequence[float], seconds: float, fits: int) -> list[int]:
     for place, cost in enumerate(once):
         share = seconds / (len(once) - place)
         affordable = max(int(share / max(cost, 1e-9)), 1)
-        often = min(max(-(-fits // affordable), 1), max(fits // PHASES, 1))
+        often = min(max(-(-fits // affordable), 1), max(fits // len(PHASES), 1))
         every.append(often)
         seconds -= min(cost * (-(-fits // often)), share)
     return every

@@ -9,7 +9,7 @@ from proffer.app import Pipeline
 from proffer.core.errors import CannotTrain, Invalid
 from proffer.core.ports import ModelVersion
 from proffer.engine.evaluate import Outcome, Task, study
-from proffer.engine.fitted import Fitted, unfitted
+from proffer.engine.fitted import Fitted, fit, unfitted
 from proffer.engine.golden import golden, golden_queries
 from proffer.engine.past import Past
 from proffer.engine.plan import Budget
@@ -76,8 +76,7 @@ def save(engine: "Engine", outcome: Outcome, pipeline: Pipeline) -> ModelVersion
     )  # fmt: skip
     report = outcome.report
     fitted = unfitted(pipeline, settings=outcome.settings, without=report.plan.without)
-    for retriever in fitted.retrievers.values():
-        retriever.fit(state, at=engine.clock.now().timestamp(), weights=engine.settings.labels)
+    fitted = fit(fitted, state, engine.clock.now(), engine.settings.labels)
     return write(engine, replace(fitted, weights=outcome.recipe.weights, ranker=outcome.recipe.ranker), state, report)
 
 

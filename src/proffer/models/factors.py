@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.base import Family, Parameters, ScoringRetriever
+from proffer.models.base import Family, Parameters
 from proffer.models.compiled import compiled
 from proffer.models.histories import ITEM
 from proffer.models.newcomers import Newcomers
 from proffer.models.products import products
+from proffer.models.tuned import Tuned
 from proffer.models.wanted import Wanted, columns_of, taste, wanted_matrix
 
 
-class FactorRetriever(ScoringRetriever):
+class FactorRetriever(Tuned):
     """Score = product of the subject's vector with an item's; a model keeps items' vectors and no subject's.
 
     A subject's vector is folded in from the last `history` items he wanted, as the state has them when he asks: it is
@@ -28,7 +29,6 @@ class FactorRetriever(ScoringRetriever):
     """
 
     family: Family = "collaborative"
-    settings: tuple[str, ...] = ()
     folds_items = True
 
     def __init__(self, factors: int, *, history: int = 500, first: int = 16, most: int = 10_000) -> None:
@@ -78,30 +78,17 @@ class FactorRetriever(ScoringRetriever):
 
     def parameters(self) -> Parameters:
         """Return the settings, the grades of event types, the number of rows fitted on, and the arrays learned."""
-        values = {name: getattr(self, name) for name in (*self.settings, "history", "first", "most")}
-        return {**values, "weights": self.weights, "rows": self.rows}, {
-            "items": self.items,
-            "known": self.known,
-            **self.arrays,
-        }
+        values = {**self.told(), "weights": self.weights, "rows": self.rows}
+        return values, {"items": self.items, "known": self.known, **self.arrays}
 
     def restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Take over settings and arrays and return self."""
-        for name in (*self.settings, "history", "first", "most"):
-            setattr(self, name, type(getattr(self, name))(values[name]))
+        self.take(values)
         self.rows = int(values["rows"])
         self.weights = {name: float(grade) for name, grade in values["weights"].items()}
         kept = {name: np.ascontiguousarray(array) for name, array in arrays.items() if name not in ("items", "known")}
         self._take(np.ascontiguousarray(arrays["items"], np.float32), arrays["known"].astype(np.bool_), kept)
         return self
-
-    def varied(self, settings: Mapping[str, Any]) -> Self:
-        """Return an unfitted one with some settings changed; raises AttributeError for one it does not have."""
-        unknown = set(settings) - {*self.settings, "history", "first", "most"}
-        if unknown:
-            raise AttributeError(f"{self.name} has no setting {', '.join(sorted(unknown))}")
-        own = {name: getattr(self, name) for name in (*self.settings, "history", "first", "most")}
-        return type(self)(**{**own, **settings})
 
     def variants(self) -> Sequence[Mapping[str, Any]]:
         """Return other settings than its own, the most promising first."""

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from proffer.models.algebra import add, dot, gram, solve
+from proffer.models.algebra import add, dot, solve
+from proffer.models.alternating import Alternating
 from proffer.models.compiled import compiled
-from proffer.models.factors import FactorRetriever
 from proffer.models.wanted import Wanted
 
 
-class ALS(FactorRetriever):
+class ALS(Alternating):
     """Vectors for which the product of a user and an item is 1 where he wanted it and 0 elsewhere, by weighted squares.
 
     A pair that was wanted with a grade counts 1 + `confidence` x grade times as much as any other pair, and
@@ -24,7 +24,17 @@ class ALS(FactorRetriever):
     """
 
     name = "als"
-    settings = ("factors", "regularisation", "confidence", "iterations", "steps", "seed")
+    settings = (
+        "factors",
+        "regularisation",
+        "confidence",
+        "iterations",
+        "steps",
+        "seed",
+        "history",
+        "first",
+        "most",
+    )
 
     def __init__(
         self, factors: int = 64, *, regularisation: float = 10.0, confidence: float = 1.0, iterations: int = 10,
@@ -44,37 +54,22 @@ class ALS(FactorRetriever):
             {"regularisation": self.regularisation / 4},
         )
 
-    def memory(self, users: int, items: int, interactions: int) -> int:
-        """Return the bytes of the matrix by user and by item, of all vectors, and of what folding in keeps."""
-        folded = 4 * self.factors * (self.first + 1) * min(self.most, items)
-        return 24 * interactions + (4 * self.factors + 16) * users + (12 * self.factors + 28) * items + folded
-
     def seconds(self, users: int, items: int, interactions: int) -> float:
         """Return what reading the matrix and the passes over it and over all vectors take."""
         passes = 2 * self.iterations + 1
         a_pass = (3e-10 * self.factors * (self.steps + 1)) * interactions
         return 3e-7 * interactions + passes * (a_pass + 1e-10 * self.factors**2 * (self.steps + 3) * (users + items))
 
-    def _learn(self, wanted: Wanted, n: int) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
-        rng = np.random.default_rng(self.seed)
-        by_item = wanted.transposed(n)
-        items = (rng.standard_normal((n, self.factors)) * 0.1).astype(np.float32)
-        users = np.zeros((len(wanted.start) - 1, self.factors), np.float32)
-        for _ in range(self.iterations):
-            self._half(wanted, items, users)
-            self._half(by_item, users, items)
-        self._half(wanted, items, users)
-        return items, {"items_gram": gram(items), "users_gram": gram(users)}
+    def _begin(self, rng: np.random.Generator, wanted: Wanted, by_item: Wanted) -> NDArray[np.float32]:
+        del wanted
+        return (rng.standard_normal((len(by_item.start) - 1, self.factors)) * 0.1).astype(np.float32)
 
-    def _half(self, matrix: Wanted, fixed: NDArray[np.float32], moved: NDArray[np.float32]) -> None:
-        summed = gram(fixed) + self.regularisation * np.eye(self.factors)
-        _move(*matrix, fixed, moved, summed.astype(np.float32), np.float32(self.confidence), self.steps)
-
-    def _user(self, vectors: NDArray[np.float32], grades: NDArray[np.float64]) -> NDArray[np.float32]:
-        return self._fold(vectors, grades, self.arrays["items_gram"])
-
-    def _item(self, vectors: NDArray[np.float32], grades: NDArray[np.float64], exposure: float) -> NDArray[np.float32]:
-        return self._fold(vectors, grades, exposure * self.arrays["users_gram"])
+    def _move(
+        self, matrix: Wanted, fixed: NDArray[np.float32], moved: NDArray[np.float32], summed: NDArray[np.float32], *,
+        last: bool,
+    ) -> None:  # fmt: skip
+        del last
+        _move(*matrix, fixed, moved, summed, np.float32(self.confidence), self.steps)
 
     def _fold(
         self, vectors: NDArray[np.float32], grades: NDArray[np.float64], summed: NDArray[np.float64]

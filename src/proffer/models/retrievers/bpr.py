@@ -35,6 +35,7 @@ class BPR(FactorRetriever):
     name = "bpr"
     settings = (
         "factors", "rate", "regularisation", "iterations", "popular", "negatives", "ascents", "recent", "seed",
+        "history", "first", "most",
     )  # fmt: skip
     folds_items = False
 

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.models.algebra import add, gram
+from proffer.models.algebra import add
+from proffer.models.alternating import Alternating
 from proffer.models.base import positive
 from proffer.models.compiled import compiled
-from proffer.models.factors import FactorRetriever
 from proffer.models.wanted import Wanted
 
 MOST_FACTORS = 50
 
 
-class NMF(FactorRetriever):
+class NMF(Alternating):
     """Non-negative vectors, at most 50 long, whose products come nearest to the matrix of wanted grades in squares.
 
     Each factor is a group of items and of those who want them. What was not wanted counts as 0; `regularisation`
@@ -30,7 +30,16 @@ class NMF(FactorRetriever):
     """
 
     name = "nmf"
-    settings = ("factors", "regularisation", "iterations", "updates", "seed")
+    settings = (
+        "factors",
+        "regularisation",
+        "iterations",
+        "updates",
+        "seed",
+        "history",
+        "first",
+        "most",
+    )
 
     def __init__(
         self, factors: int = MOST_FACTORS, *, regularisation: float = 5.0, iterations: int = 30, updates: int = 20,
@@ -59,11 +68,6 @@ class NMF(FactorRetriever):
             {"regularisation": 0.0},
         )
 
-    def memory(self, users: int, items: int, interactions: int) -> int:
-        """Return the bytes of the matrix by user and by item, of all vectors, and of what folding in keeps."""
-        folded = 4 * self.factors * (self.first + 1) * min(self.most, items)
-        return 24 * interactions + (4 * self.factors + 16) * users + (12 * self.factors + 28) * items + folded
-
     def seconds(self, users: int, items: int, interactions: int) -> float:
         """Return what reading the matrix and the passes over it and over all vectors take."""
         passes = 2 * self.iterations + 2
@@ -71,28 +75,20 @@ class NMF(FactorRetriever):
             2e-10 * interactions + 5e-10 * self.factors * (users + items)
         )
 
-    def _learn(self, wanted: Wanted, n: int) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
-        rng = np.random.default_rng(self.seed)
-        by_item = wanted.transposed(n)
-        users = np.zeros((len(wanted.start) - 1, self.factors), np.float32)
-        usual = wanted.grades.sum(dtype=np.float64) / max(users.shape[0] * n, 1)
-        items = (rng.random((n, self.factors)) * 2.0 * np.sqrt(usual / self.factors)).astype(np.float32)
+    def _begin(self, rng: np.random.Generator, wanted: Wanted, by_item: Wanted) -> NDArray[np.float32]:
+        n = len(by_item.start) - 1
+        usual = wanted.grades.sum(dtype=np.float64) / max((len(wanted.start) - 1) * n, 1)
+        items: NDArray[np.float32] = (rng.random((n, self.factors)) * 2.0 * np.sqrt(usual / self.factors)).astype(
+            np.float32
+        )
         items[np.diff(by_item.start) == 0] = 0.0
-        for _ in range(self.iterations):
-            self._half(wanted, items, users)
-            self._half(by_item, users, items)
-        self._half(wanted, items, users, 2)
-        return items, {"items_gram": gram(items), "users_gram": gram(users)}
+        return items
 
-    def _half(self, matrix: Wanted, fixed: NDArray[np.float32], moved: NDArray[np.float32], times: int = 1) -> None:
-        summed = gram(fixed) + self.regularisation * np.eye(self.factors)
-        _move(*matrix, fixed, moved, summed.astype(np.float32), times)
-
-    def _user(self, vectors: NDArray[np.float32], grades: NDArray[np.float64]) -> NDArray[np.float32]:
-        return self._fold(vectors, grades, self.arrays["items_gram"])
-
-    def _item(self, vectors: NDArray[np.float32], grades: NDArray[np.float64], exposure: float) -> NDArray[np.float32]:
-        return self._fold(vectors, grades, exposure * self.arrays["users_gram"])
+    def _move(
+        self, matrix: Wanted, fixed: NDArray[np.float32], moved: NDArray[np.float32], summed: NDArray[np.float32], *,
+        last: bool,
+    ) -> None:  # fmt: skip
+        _move(*matrix, fixed, moved, summed, 2 if last else 1)
 
     def _fold(
         self, vectors: NDArray[np.float32], grades: NDArray[np.float64], summed: NDArray[np.float64]
