@@ -17,7 +17,7 @@ from proffer.core.clock import SystemClock
 from proffer.core.errors import Corrupt, NotFound, StorageFull, WorkspaceBusy
 from proffer.stores.artifacts import Artifacts, describe
 from proffer.stores.snapshots import FileSnapshots
-from proffer.stores.sqlite import sqlite_stores
+from proffer.stores.sqlite import migrate, sqlite_stores
 from proffer.testing.job_contract import sample_job
 from proffer.testing.samples import START
 
@@ -251,7 +251,7 @@ def test_a_model_of_before_its_origin_was_told_can_still_be_read(tmp_path):
     assert Artifacts(tmp_path).read(version.id)[0] == version == model()
 
 
-def test_a_workspace_of_before_promotions_were_kept_opens_and_goes_on(tmp_path):
+def test_a_workspace_of_before_promotions_were_kept_is_migrated_and_goes_on(tmp_path):
     stores = sqlite_stores(tmp_path)
     saved = [
         stores.registry.save(
@@ -262,10 +262,10 @@ def test_a_workspace_of_before_promotions_were_kept_opens_and_goes_on(tmp_path):
     stores.registry.promote(saved[0].id, expected_revision=0, at=START)
     stores.log.close()
     with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
-        connection.executescript("DROP TABLE promotions; DROP TABLE vouched;")
+        connection.executescript("DROP TABLE promotions; DROP TABLE vouched; PRAGMA user_version = 1;")
+    assert [*migrate(tmp_path)]
     reading = sqlite_stores(tmp_path, writable=False)
     assert reading.registry.champion("main") == (saved[0], 1)
-    assert reading.registry.promotions("main") == []
     assert not reading.registry.vouched(saved[0].id, "1.0")
     reading.log.close()
     for _ in range(2):
@@ -280,14 +280,12 @@ def test_a_workspace_of_before_promotions_were_kept_opens_and_goes_on(tmp_path):
     stores.log.close()
 
 
-def test_a_workspace_of_before_there_were_jobs_opens_and_takes_some(tmp_path):
+def test_a_workspace_of_before_there_were_jobs_is_migrated_and_takes_some(tmp_path):
     sqlite_stores(tmp_path).log.close()
     with sqlite3.connect(tmp_path / "log.db") as connection:
-        connection.execute("DROP TABLE jobs")
+        connection.executescript("DROP TABLE jobs; DROP TABLE leases; PRAGMA user_version = 1;")
     connection.close()
-    reading = sqlite_stores(tmp_path, writable=False)
-    assert (reading.jobs.find(), reading.jobs.get("j_1")) == ([], None)
-    reading.log.close()
+    assert [*migrate(tmp_path)]
     stores = sqlite_stores(tmp_path)
     assert stores.jobs.add(sample_job("j_1")) == stores.jobs.get("j_1")
     stores.log.close()

@@ -1,17 +1,28 @@
-"""The log in SQLite against a dictionary, over random steps with closing and reopening between them."""
+"""The log on disk against a dictionary, over random steps with closing, reopening and losses between them."""
 
+import itertools
 import shutil
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from proffer.core.clock import SystemClock
 from proffer.core.errors import Conflict, NotFound
 from proffer.core.events import Counts, Event, Reject
+from proffer.stores.postgres.database import Database
+from proffer.stores.postgres.log import PostgresLog
+from proffer.stores.postgres.tables import make_tables
 from proffer.stores.sqlite import sqlite_stores
 from proffer.testing import sample_event
+
+from .losing import lose_connections
+
+NUMBER = itertools.count()
 
 IDS = st.sampled_from([f"e{n}" for n in range(12)])
 BODIES = st.sampled_from([1.0, 2.0])
@@ -23,10 +34,13 @@ class LogModel(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.log = sqlite_stores(self.folder).log
+        self.log = self.open()
         self.events: dict[str, Event] = {}
         self.broken: list[str | None] = []
         self.tally = {"accepted": 0, "duplicate": 0, "conflict": 0, "quarantined": 0}
+
+    def open(self):
+        return sqlite_stores(self.folder).log
 
     def expect(self, row):
         if isinstance(row, Reject):
@@ -77,7 +91,7 @@ class LogModel(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         self.log.close()
-        self.log = sqlite_stores(self.folder).log
+        self.log = self.open()
 
     @invariant()
     def agrees(self):
@@ -103,3 +117,34 @@ TestLogModel = LogModel.TestCase
 TestLogModel.settings = settings(
     max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+class PostgresLogModel(LogModel):
+    """The same in PostgreSQL; connections are lost before and after commits, and nobody notices."""
+
+    server = None
+    losses: ClassVar[list[str]] = []
+
+    def open(self):
+        self.name = getattr(self, "name", None) or f"proffer_model{next(NUMBER)}"
+        database = Database(self.server.url(), self.name)
+        make_tables(database, self.name)
+        return PostgresLog(database, SystemClock(), database.close)
+
+    @rule(losses=st.lists(st.sampled_from(["at once", "before", "after", ""]), max_size=3))
+    def lose(self, losses):
+        self.losses[:] = losses
+
+    def teardown(self):
+        self.losses.clear()
+        super().teardown()
+
+
+class TestPostgresLogModel(PostgresLogModel.TestCase):
+    settings = settings(max_examples=8, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres, monkeypatch):
+        PostgresLogModel.server = postgres
+        monkeypatch.setattr("proffer.stores.postgres.database.PAUSES", (0.0, 0.0, 0.0))
+        lose_connections(monkeypatch, PostgresLogModel.losses)

@@ -1,21 +1,25 @@
 """The registry on disk does what the one in memory does, whatever is asked of it and wherever the process ends."""
 
+import itertools
 import tempfile
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from proffer.core.errors import Conflict, NotFound
 from proffer.stores.memory_registry import MemoryRegistry
+from proffer.stores.postgres import join, postgres_stores
 from proffer.stores.sqlite import sqlite_stores
 from proffer.testing.samples import START
 
 NUMBERS = st.integers(0, 3)
 NEAR = st.integers(-1, 1)
+NUMBER = itertools.count()
 
 
 class Registries(RuleBasedStateMachine):
@@ -24,10 +28,13 @@ class Registries(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.stores = sqlite_stores(Path(self.folder.name))
+        self.stores = self.open(Path(self.folder.name))
         self.memory = MemoryRegistry()
         self.ids = ["m_" + "0" * 32]
         self.moment = 0
+
+    def open(self, folder):
+        return sqlite_stores(folder)
 
     def both(self, ask):
         said = []
@@ -69,7 +76,7 @@ class Registries(RuleBasedStateMachine):
     @rule()
     def begin_again(self):
         self.stores.log.close()
-        self.stores = sqlite_stores(Path(self.folder.name))
+        self.stores = self.open(Path(self.folder.name))
 
     @invariant()
     def agree(self):
@@ -87,3 +94,24 @@ class Registries(RuleBasedStateMachine):
 
 TestRegistries = Registries.TestCase
 TestRegistries.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+
+
+class OnPostgres(Registries):
+    """The same with PostgreSQL; half of the time the process that begins again is on another machine."""
+
+    server = None
+
+    def open(self, folder):
+        self.opened = getattr(self, "opened", 0) + 1
+        self.name = getattr(self, "name", None) or f"agree{next(NUMBER)}"
+        if self.opened == 1:
+            join(self.server.url(), self.name, "feed", START)
+        return postgres_stores(self.server.url(), self.name, folder / str(self.opened % 2))
+
+
+class TestRegistriesOnPostgres(OnPostgres.TestCase):
+    settings = settings(max_examples=8, stateful_step_count=20, deadline=None)
+
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres):
+        OnPostgres.server = postgres

@@ -8,10 +8,11 @@ import pytest
 
 from proffer.core.errors import Conflict, Corrupt, Invalid, ProfferError, StorageFull
 from proffer.core.events import Counts
-from proffer.stores.sqlite import sqlite_stores, tables
-from proffer.stores.sqlite.decisions import DecisionQueue
+from proffer.stores.sqlite import sqlite_stores
+from proffer.stores.sqlite.decisions import SqliteDecisionQueue as DecisionQueue
 from proffer.stores.sqlite.tables import open_reader, open_writer
 from proffer.stores.sqlite.writer import Writer
+from proffer.stores.versions import VERSION
 from proffer.testing import sample_decision, sample_event
 
 
@@ -77,7 +78,7 @@ def test_who_waits_together_shares_a_transaction(writer, tmp_path):
 
 
 def test_who_came_together_is_waited_for(tmp_path, writer, monkeypatch):
-    monkeypatch.setattr("proffer.stores.sqlite.writer.GATHER", 30.0)
+    monkeypatch.setattr("proffer.stores.grouping.GATHER", 30.0)
     before, writer._group = writer.commits, 2
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(writer.run, insert(1))
@@ -229,7 +230,7 @@ def test_decisions_are_written_without_being_flushed(tmp_path):
 
 
 def test_no_decision_is_forgotten_by_a_thread_about_to_sleep(tmp_path, monkeypatch):
-    monkeypatch.setattr("proffer.stores.sqlite.writer.LINGER", 0.0)
+    monkeypatch.setattr("proffer.stores.grouping.LINGER", 0.0)
     stores = sqlite_stores(tmp_path)
     reader = sqlite_stores(tmp_path, writable=False)
     for n in range(300):
@@ -278,4 +279,4 @@ def test_values_no_log_can_hold_are_told_and_leave_the_reader_sound(tmp_path):
 
 def test_tables_have_a_version(tmp_path):
     with contextlib.closing(open_writer(tmp_path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (tables.VERSION,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)

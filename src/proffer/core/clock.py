@@ -59,6 +59,28 @@ class RandomIds:
         return f"{prefix}_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}"
 
 
+def first_id(prefix: str, at: datetime) -> str:
+    """Return what every id of RandomIds made before a moment sorts below, and every later one above.
+
+    >>> RandomIds().new("d") > first_id("d", datetime(2026, 1, 1, tzinfo=UTC))
+    True
+    """
+    return f"{prefix}_{max(int(at.timestamp() * 1000), 0):012x}"
+
+
+def made_at(id: str) -> float | None:
+    """Return when RandomIds made an id, epoch seconds; None for an id of another kind.
+
+    >>> abs(made_at(RandomIds().new("d")) - time.time()) < 1, made_at("d_1")
+    (True, None)
+    """
+    _, _, drawn = id.rpartition("_")
+    try:
+        return int(drawn[:12], 16) / 1000 if len(drawn) == 28 else None
+    except ValueError:
+        return None
+
+
 class CountingIds:
     """Ids 1, 2, 3 ...: for tests and replays.
 

@@ -47,7 +47,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     `as_of` is the sequence of the last event folded when it was made; `model`, `arm` and `schema` name the model
     version, experiment arm and feature view version; `fallback` says why a lower rung of the ladder answered
-    (None when the model did).
+    (None when the model did). `version` is the model version that was loaded, also where the ladder answered; `asked`
+    names the sources that had scored when the answer was made; `made` names the code, packages and processor behind it.
     """
 
     id: str
@@ -60,3 +61,6 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     arm: str = "champion"
     fallback: str | None = None
     took_ms: float = 0.0
+    version: str = ""
+    asked: tuple[str, ...] = ()
+    made: str = ""

@@ -9,6 +9,7 @@ ProfferError
   NotFound           a thing of that name does not exist here (HTTP 404)
   Conflict           it exists with other content, or changed meanwhile (HTTP 409)
     CannotServe      a model version that must not serve, and why
+    CannotReplay     what is gone that a decision was made from
   Busy               somebody else holds it now (HTTP 503, with Retry-After)
     WorkspaceBusy    another process writes this workspace
   StorageFull        the disk refuses; nothing was written (HTTP 507)
@@ -87,6 +88,10 @@ class Conflict(ProfferError):
 
 class CannotServe(Conflict):
     """A model version that must not serve: damaged, made for other features, or not what it was when it was fitted."""
+
+
+class CannotReplay(Conflict):
+    """A decision that cannot be made again: its model, its part of the log or its code is gone."""
 
 
 class Busy(ProfferError):

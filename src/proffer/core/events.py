@@ -17,7 +17,14 @@ ENTITY_SET = "entity.set"
 ENTITY_DELETE = "entity.delete"
 ENTITY_MERGE = "entity.merge"
 SETTINGS_SET = "settings.set"
-"""Event types of the engine itself: facts about entities, a visitor who turned out to be a known user, settings."""
+ENTITY_ERASE = "entity.erase"
+ERASED = "erased"
+"""Event types of the engine itself: facts about entities, a visitor who turned out to be a known user, settings, the
+note that somebody was erased, and what stands where an erased event stood."""
+RESERVED = frozenset((ENTITY_SET, ENTITY_DELETE, ENTITY_MERGE, SETTINGS_SET, ENTITY_ERASE, ERASED, "workspace"))
+"""Names that no event type or entity kind of an application may have."""
+NOT_NAMED = EntityRef("erased", "erased")
+"""The actor of what stands where an erased event stood."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     by its own declaration (None: half of `seconds`, at most 600), `seed` that of what is drawn by chance. `position` is
     the last event of the log that a finished training has seen. `released` says whether `version` was put in charge,
     `why` explains it; `error` and `remedy` tell why a job failed. `log` are the last lines the child wrote; `key` is
-    the Idempotency-Key it came with.
+    the Idempotency-Key it came with. `holder` names the process that runs it under a lease, `fence` counts the leases.
     """
 
     id: str
@@ -49,6 +49,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     remedy: str | None = None
     log: tuple[str, ...] = ()
     key: str | None = None
+    holder: str | None = None
+    fence: int = 0
 
     @property
     def active(self) -> bool:

@@ -1,6 +1,6 @@
 """Every port: what the engine needs of the outside, and a store must be able to do."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -67,6 +67,26 @@ class EventLog(Protocol):
         """Return quarantined rows with number > after, in order."""
         ...
 
+    def wait(self, after: int, seconds: float) -> bool:
+        """Return whether the log goes beyond a sequence, waiting for that at most so long; any process may append."""
+        ...
+
+    def rewrite(self, events: Sequence[Event], blank: Sequence[int], note: Event) -> int:
+        """Put events in the places of those with their sequences, blank quarantined rows by number, append `note`.
+
+        One transaction; returns the note's sequence. A blanked row keeps number and time, its text and source are
+        "" and its reason "erased"; a row that a replaced event had repaired names the id that is there now. What
+        stood there before leaves the disk. Counts stay. Raises Invalid for a sequence that the log does not have.
+        """
+        ...
+
+    def fill(self, events: Iterable[list[Event]], quarantined: Iterable[list[Quarantined]], counts: Counts) -> None:
+        """Fill an empty log with what another one held, sequences and numbers included, whole or not at all.
+
+        Raises Conflict when this log is not empty.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of files and threads."""
         ...
@@ -95,6 +115,13 @@ class DecisionLog(Protocol):
         """Return how many decisions were not logged because the queue was full."""
         ...
 
+    def replace(self, decisions: Sequence[Decision], gone: Sequence[str]) -> None:
+        """Put decisions in the places of those with their ids and remove others by id, queued ones too.
+
+        One transaction; what stood there before leaves the disk.
+        """
+        ...
+
 
 class StateStore(Protocol):
     """Snapshots of folded state: named arrays at a position of the log, for one view version. Droppable."""
@@ -109,6 +136,10 @@ class StateStore(Protocol):
 
     def positions(self, version: str) -> list[int]:
         """Return the positions that have a snapshot, ascending."""
+        ...
+
+    def drop(self) -> None:
+        """Remove every snapshot of every version."""
         ...
 
 
@@ -249,6 +280,15 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     how: Literal["promote", "rollback", "retire"]
 
 
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about a saved version later: a replay of past decisions under it, for one."""
+
+    version: str
+    kind: str
+    at: datetime
+    body: dict[str, Any]
+
+
 class ModelRegistry(Protocol):
     """Model versions and which of them serves each pipeline."""
 
@@ -305,6 +345,23 @@ class ModelRegistry(Protocol):
         """Return all versions, newest first."""
         ...
 
+    def review(self, review: Review) -> None:
+        """Keep a review of a listed version. Raises NotFound."""
+        ...
+
+    def reviews(self, version: str) -> list[Review]:
+        """Return the reviews of a version, newest first."""
+        ...
+
+    def fill(
+        self, versions: Sequence[ModelVersion], promotions: Sequence[Promotion], reviews: Sequence[Review]
+    ) -> None:
+        """Fill an empty registry with what another one listed, in order of saving; the folders are there already.
+
+        A version whose folder the other one lacked is listed without. Raises Conflict when this one lists something.
+        """
+        ...
+
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A bearer token as it is kept: a SHA-256 of the secret, never the secret."""
@@ -345,8 +402,19 @@ class JobStore(Protocol):
         """
         ...
 
-    def put(self, job: Job) -> None:
-        """Replace a job that was added. Raises NotFound."""
+    def put(self, job: Job, *, fence: int | None = None) -> None:
+        """Replace a job that was added. Raises NotFound, or Conflict when `fence` is no longer the job's."""
+        ...
+
+    def claim(self, holder: str, *, seconds: float, pipelines: Sequence[str] | None = None) -> Job | None:
+        """Lease the oldest job that is queued, or that runs under a lease that ran out; None where nothing waits.
+
+        The job comes back running, with `holder` and a `fence` one higher than before. Time is the store's own.
+        """
+        ...
+
+    def renew(self, id: str, fence: int, *, seconds: float) -> bool:
+        """Lengthen a lease from now on; False when it is somebody else's by now, or the job is over."""
         ...
 
     def get(self, id: str) -> Job | None:
@@ -369,3 +437,5 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
     jobs: JobStore
     root: Path | None = None
     writable: bool = True
+    shared: bool = False
+    """Whether other processes may write the same stores at the same time."""

@@ -1,6 +1,8 @@
-"""At most one training of a pipeline at a time, whatever keeps the jobs."""
+"""At most one training of a pipeline at a time, and each under one lease, whatever keeps the jobs."""
 
 from collections.abc import Iterable
+
+import msgspec
 
 from proffer.core.errors import Conflict, NotFound
 from proffer.core.jobs import Job
@@ -17,3 +19,16 @@ def check_free(job: Job, others: Iterable[Job]) -> None:
 def no_job(id: str) -> NotFound:
     """Return the error of a job nobody added."""
     return NotFound(f"no job {id[:40]!r}", field="id", remedy="See the list of jobs.")
+
+
+def check_fence(known: Job, fence: int | None) -> None:
+    """Raise Conflict when a job that is to be replaced under a lease has been leased again, or taken away, since."""
+    if fence is not None and known.fence != fence:
+        by = f", by {known.holder}" if known.holder else ""
+        message = f"the job {known.id} is {known.state}{by}: the lease of before is lost"
+        raise Conflict(message, field="id", remedy="Let it be: what comes of it now is somebody else's to tell.")
+
+
+def leased(job: Job, holder: str) -> Job:
+    """Return a job as whoever leases it now runs it."""
+    return msgspec.structs.replace(job, state="running", holder=holder, fence=job.fence + 1)

@@ -7,6 +7,7 @@ manifest.sha256 that of the manifest, as `sha256sum --check` reads it. All are c
 import errno
 import os
 import re
+import secrets
 import stat
 import tempfile
 import zipfile
@@ -29,6 +30,7 @@ from proffer.stores.plain import check_plain
 ARRAYS = "arrays.npz"
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
+NAMES = (ARRAYS, MANIFEST, SEAL)
 LEFT_OVER_SECONDS = 3600
 LATER = ("code", "since", "until", "events")
 
@@ -56,28 +58,67 @@ class Artifacts:
             return self.check(version.id)
         except (NotFound, Corrupt):
             pass
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.sweep(datetime.now(UTC))
-        final = self._folder / version.id
+        manifest = msgspec.json.format(msgspec.json.encode(version), indent=1)
+        return self.put(version.id, {ARRAYS: pack(arrays), MANIFEST: manifest, SEAL: _seal(manifest)})
+
+    def put(self, id: str, files: Mapping[str, bytes]) -> ModelVersion:
+        """Write a version's folder from the bytes of its files, whole or not at all; one that is damaged is replaced.
+
+        Raises Corrupt for bytes that do not match their hashes.
+        """
+        final = self._folder / id
+        version, _ = checked(id, files, final)
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self.sweep(datetime.now(UTC))
             temporary = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._folder))
         except OSError as error:
             raise refusal(final, error) from error
         try:
-            manifest = msgspec.json.format(msgspec.json.encode(version), indent=1)
-            write_file(temporary / ARRAYS, lambda file: file.write(pack(arrays)))
-            write_file(temporary / MANIFEST, lambda file: file.write(manifest))
-            write_file(temporary / SEAL, lambda file: file.write(_seal(manifest)))
-            remove(final)
-            temporary.rename(final)
+            for name in NAMES:
+                write_file(temporary / name, lambda file, body=files[name]: file.write(body))  # type: ignore[misc]
+            standing = self._name(temporary, final)
             flush_folder(self._folder)
         except OSError as error:
-            # Another process may have put the same content there a moment ago.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise refusal(final, error) from error
+            raise refusal(final, error) from error
         finally:
             remove(temporary)
-        return self.check(version.id)
+        return standing or version
+
+    def _name(self, temporary: Path, final: Path) -> ModelVersion | None:
+        """Give a whole folder its name, or return the version that another process has put there a moment ago."""
+        while True:
+            try:
+                temporary.rename(final)
+                return None
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise
+            try:
+                return self.check(final.name)
+            except (NotFound, Corrupt):
+                self._discard(final)
+
+    def _discard(self, path: Path) -> None:
+        # Out of the way in one step: nobody shall find it half removed.
+        try:
+            path.rename(aside := self._folder / f"{PREFIX}{secrets.token_hex(8)}")
+        except FileNotFoundError:
+            return
+        remove(aside)
+
+    def place(self, id: str) -> Path:
+        """Return where the folder of a version is, or would be."""
+        return self._folder / id
+
+    def files(self, id: str) -> dict[str, bytes]:
+        """Return the bytes of a version's files after checking every hash. Raises NotFound or Corrupt."""
+        return self.whole(id)[1]
+
+    def whole(self, id: str) -> tuple[ModelVersion, dict[str, bytes]]:
+        """Return a version and the bytes of its files after checking every hash. Raises NotFound or Corrupt."""
+        version, _, files = self._checked(id)
+        return version, files
 
     def check(self, id: str) -> ModelVersion:
         """Return a version after checking every hash. Raises NotFound or Corrupt."""
@@ -85,31 +126,52 @@ class Artifacts:
 
     def read(self, id: str) -> tuple[ModelVersion, dict[str, NDArray[Any]]]:
         """Return a version and its arrays after checking every hash. Raises NotFound or Corrupt."""
-        version, packed = self._checked(id)
+        version, packed, _ = self._checked(id)
         return version, unpack(packed)
 
     def sweep(self, now: datetime) -> None:
         """Remove what killed trainings left behind more than an hour ago."""
         sweep(self._folder, now.timestamp() - LEFT_OVER_SECONDS)
 
-    def _checked(self, id: str) -> tuple[ModelVersion, bytes]:
+    def _checked(self, id: str) -> tuple[ModelVersion, bytes, dict[str, bytes]]:
         folder = self._folder / id
-        if not _ID.fullmatch(id) or not folder.is_dir():
-            raise NotFound(f"no model version {id[:40]!r}", field="version", remedy="See the list of versions.")
+        if not is_id(id) or not folder.is_dir():
+            raise no_version(id)
         _check_names(folder)
-        manifest = _bytes(folder, MANIFEST)
-        if _bytes(folder, SEAL) != _seal(manifest):
-            raise _altered(folder / MANIFEST)
-        try:
-            version = msgspec.json.decode(manifest, type=ModelVersion)
-        except msgspec.DecodeError as error:
-            raise _altered(folder / MANIFEST) from error
-        if version.id != id or identify(version) != id or set(version.files) != {ARRAYS}:
-            raise _altered(folder / MANIFEST)
-        packed = _bytes(folder, ARRAYS)
-        if sha256(packed).hexdigest() != version.files[ARRAYS]:
-            raise _altered(folder / ARRAYS)
-        return version, packed
+        files = {name: _bytes(folder, name) for name in NAMES}
+        return *checked(id, files, folder), files
+
+
+def is_id(id: str) -> bool:
+    """Tell whether a text can be the id of a version."""
+    return _ID.fullmatch(id) is not None
+
+
+def no_version(id: str) -> NotFound:
+    """Return the error of a version that nobody saved."""
+    return NotFound(f"no model version {id[:40]!r}", field="version", remedy="See the list of versions.")
+
+
+def checked(id: str, files: Mapping[str, bytes], place: Path) -> tuple[ModelVersion, bytes]:
+    """Return a version and its packed arrays from the bytes of its files. Raises Corrupt where a hash does not match.
+
+    `place` is what an error names: where the files lie, or would.
+    """
+    for name in NAMES:
+        if name not in files:
+            raise Corrupt(f"{place / name} is missing", remedy="Train again, or go back to another version.")
+    manifest, packed = files[MANIFEST], files[ARRAYS]
+    if files[SEAL] != _seal(manifest):
+        raise _altered(place / MANIFEST)
+    try:
+        version = msgspec.json.decode(manifest, type=ModelVersion)
+    except msgspec.DecodeError as error:
+        raise _altered(place / MANIFEST) from error
+    if version.id != id or identify(version) != id or set(version.files) != {ARRAYS}:
+        raise _altered(place / MANIFEST)
+    if sha256(packed).hexdigest() != version.files[ARRAYS]:
+        raise _altered(place / ARRAYS)
+    return version, packed
 
 
 def describe(
@@ -174,7 +236,7 @@ def _check_names(folder: Path) -> None:
         found = {entry.name for entry in os.scandir(folder)}
     except OSError as error:
         raise Corrupt(f"{folder} cannot be read: {error.strerror}", remedy="Train again.") from error
-    wrong = sorted(found ^ {ARRAYS, MANIFEST, SEAL})
+    wrong = sorted(found.symmetric_difference(NAMES))
     if folder.is_symlink():
         raise Corrupt(f"{folder} is a link", remedy="Put the folder itself there, or train again.")
     if wrong:

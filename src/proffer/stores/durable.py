@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, also after a power loss."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,11 @@ PREFIX = ".tmp-"
 def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill a temporary file, flush it, give it its name and flush the folder.
 
-    Raises StorageFull when the disk refuses; then there is no such file.
+    Several processes may write the same name at once: the last one's file stays. Raises StorageFull when the disk
+    refuses; then there is no such file.
     """
-    temporary = path.with_name(f"{PREFIX}{path.name}")
+    # A process's number alone would not do: in two containers over one folder both may be number 1.
+    temporary = path.with_name(f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
     try:
         with temporary.open("wb") as file:
             write(file)
@@ -41,16 +44,22 @@ def flush_folder(folder: Path) -> None:
 def sweep(folder: Path, older_than: float = float("inf")) -> None:
     """Remove leftovers of writes that were cut off, last touched before these epoch seconds."""
     for path in folder.glob(f"{PREFIX}*"):
-        if path.stat().st_mtime < older_than:
-            remove(path)
+        try:
+            if path.stat().st_mtime < older_than:
+                remove(path)
+        except FileNotFoundError:
+            # Another process swept it, or finished it.
+            continue
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a file or folder, also while another process removes it."""
+    while path.is_dir() and not path.is_symlink():
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            continue
+    path.unlink(missing_ok=True)
 
 
 def refusal(path: Path, error: OSError) -> ProfferError:

@@ -1,7 +1,7 @@
 """Every store in memory: for tests and toy worlds. Nothing outlives the process."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,10 +16,13 @@ from proffer.core.errors import Conflict, NotFound
 from proffer.core.events import NO_FIELDS, Counts, Event, Quarantined, Receipt, Reject
 from proffer.core.jobs import Job
 from proffer.core.ports import Stores, Token
-from proffer.stores.active import check_free, no_job
+from proffer.stores.active import check_fence, check_free, leased, no_job
+from proffer.stores.filling import check_empty, dense_events, dense_rows, twice
 from proffer.stores.memory_registry import MemoryRegistry
 from proffer.stores.plain import check_plain
 from proffer.stores.receipts import accepted, again, check_repairable, check_repairing, closes, refused
+from proffer.stores.retention import stale
+from proffer.stores.rewriting import blanked, check_places, check_rows, taken
 from proffer.stores.seals import seal
 
 
@@ -36,6 +39,7 @@ class MemoryLog:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
+        self._grown = threading.Condition(self._lock)
         self._events: list[Event] = []
         self._known: dict[str, tuple[int, bytes]] = {}
         self._quarantine: list[Quarantined] = []
@@ -56,6 +60,7 @@ class MemoryLog:
                 mended = self._quarantine[repairs - 1]
                 self._quarantine[repairs - 1] = msgspec.structs.replace(mended, repaired_by=receipts[0].id)
                 self._counts += Counts(quarantined=-1)
+            self._grown.notify_all()
             return receipts
 
     def last(self) -> int:
@@ -102,6 +107,50 @@ class MemoryLog:
         rows = self._quarantine[after:]
         return [row for row in rows if not open_only or row.repaired_by is None][:limit]
 
+    def wait(self, after: int, seconds: float) -> bool:
+        """Return whether the log goes beyond a sequence, waiting for that at most so long."""
+        with self._grown:
+            return self._grown.wait_for(lambda: len(self._events) > after, seconds)
+
+    def fill(self, events: Iterable[list[Event]], quarantined: Iterable[list[Quarantined]], counts: Counts) -> None:
+        """Fill an empty log with what another one held, whole or not at all. Raises Conflict when it is not empty."""
+        check_empty(self._events or self._quarantine or self._counts.received)
+        found = [event for chunk in dense_events(events) for event in chunk]
+        rows = [row for chunk in dense_rows(quarantined) for row in chunk]
+        known = {event.id: (event.sequence, seal(event)[1]) for event in found}
+        if len(known) < len(found):
+            raise twice()
+        with self._grown:
+            check_empty(self._events or self._quarantine or self._counts.received)
+            self._events, self._known, self._quarantine, self._counts = found, known, rows, counts
+            self._grown.notify_all()
+
+    def rewrite(self, events: Sequence[Event], blank: Sequence[int], note: Event) -> int:
+        """Put events in the places of those with their sequences, blank quarantined rows, append the note."""
+        sealed = [(event, *seal(event)) for event in (*events, note)]
+        with self._grown:
+            check_places(events, range(1, len(self._events) + 1))
+            check_rows(blank, range(1, len(self._quarantine) + 1))
+            places = {event.sequence for event in events}
+            renamed = {event.id: self._events[event.sequence - 1].id for event in events}
+            kept = {id for id, (place, _) in self._known.items() if place not in places}
+            ids = [event.id for event, *_ in sealed]
+            if len(set(ids)) < len(ids) or not kept.isdisjoint(ids):
+                raise taken()
+            for id in renamed.values():
+                del self._known[id]
+            for event, fields, digest in sealed[:-1]:
+                self._known[event.id] = event.sequence, digest
+                self._events[event.sequence - 1] = _stored(event, fields, event.sequence)
+            names = {before: after for after, before in renamed.items()}
+            for place, row in enumerate(self._quarantine):
+                reject = blanked() if row.number in blank else row.reject
+                by = None if row.repaired_by is None else names.get(row.repaired_by, row.repaired_by)
+                self._quarantine[place] = msgspec.structs.replace(row, reject=reject, repaired_by=by)
+            self._one(*sealed[-1])
+            self._grown.notify_all()
+            return len(self._events)
+
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
 
@@ -116,9 +165,7 @@ class MemoryLog:
             return again(event.id, sequence, same=first == digest)
         sequence = len(self._events) + 1
         self._known[event.id] = sequence, digest
-        # Fields as JSON gives them back, and apart from the caller's own dictionary.
-        stored = NO_FIELDS if fields is None else msgspec.json.decode(fields)
-        self._events.append(msgspec.structs.replace(event, fields=stored, sequence=sequence))
+        self._events.append(_stored(event, fields, sequence))
         return accepted(event.id, sequence)
 
     def _repaired_by(self, number: int) -> tuple[str | None] | None:
@@ -131,6 +178,12 @@ class MemoryLog:
         wanted = events if types is None else [event for event in events if event.type in types]
         for start in range(0, len(wanted), chunk):
             yield wanted[start : start + chunk]
+
+
+def _stored(event: Event, fields: str | None, sequence: int) -> Event:
+    """Return an event with its fields as JSON gives them back, and apart from the caller's own dictionary."""
+    stored = NO_FIELDS if fields is None else msgspec.json.decode(fields)
+    return msgspec.structs.replace(event, fields=stored, sequence=sequence)
 
 
 class MemoryDecisions:
@@ -156,24 +209,30 @@ class MemoryDecisions:
     def flush(self) -> None:
         """Do nothing: there is no disk."""
 
+    def replace(self, decisions: Sequence[Decision], gone: Sequence[str]) -> None:
+        """Put decisions in the places of those with their ids and remove others by id."""
+        kept = {one.id: one for one in decisions if one.id in self._decisions}
+        self._decisions = {id: one for id, one in {**self._decisions, **kept}.items() if id not in set(gone)}
+
     def dropped(self) -> int:
         """Return 0: memory takes every decision."""
         return 0
 
 
 class MemorySnapshots:
-    """A StateStore in memory that keeps the three newest."""
+    """A StateStore in memory."""
 
     def __init__(self) -> None:
         self._saved: dict[tuple[str, int], dict[str, NDArray[Any]]] = {}
 
     def save(self, version: str, position: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep copies of the arrays, and drop all but the newest few of any version."""
+        """Keep copies of the arrays, and drop those that need not stay."""
         check_plain(arrays)
         self._saved.pop((version, position), None)
         self._saved[version, position] = {name: np.array(array) for name, array in arrays.items()}
-        for old in list(self._saved)[:-3]:
-            del self._saved[old]
+        saved = list(self._saved)
+        for place in stale(saved):
+            del self._saved[saved[place]]
 
     def load(self, version: str, at_most: int | None = None) -> tuple[int, dict[str, NDArray[Any]]] | None:
         """Return the newest snapshot of this version at or before a position."""
@@ -185,6 +244,10 @@ class MemorySnapshots:
     def positions(self, version: str) -> list[int]:
         """Return the positions that have a snapshot, ascending."""
         return sorted(position for saved, position in self._saved if saved == version)
+
+    def drop(self) -> None:
+        """Remove every snapshot of every version."""
+        self._saved.clear()
 
 
 class MemoryTokens:
@@ -213,11 +276,13 @@ class MemoryTokens:
 
 
 class MemoryJobs:
-    """A JobStore in memory."""
+    """A JobStore in memory; leases run out by `clock`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
+        self._until: dict[str, float] = {}
 
     def add(self, job: Job) -> Job:
         """Keep a new job, or return the one that has its key. Raises Conflict naming the one that is active."""
@@ -229,12 +294,38 @@ class MemoryJobs:
             self._jobs[job.id] = job
             return job
 
-    def put(self, job: Job) -> None:
-        """Replace a job that was added. Raises NotFound."""
+    def put(self, job: Job, *, fence: int | None = None) -> None:
+        """Replace a job that was added. Raises NotFound, or Conflict when `fence` is no longer the job's."""
         with self._lock:
             if job.id not in self._jobs:
                 raise no_job(job.id)
+            check_fence(self._jobs[job.id], fence)
             self._jobs[job.id] = job
+            if job.state != "running":
+                self._until.pop(job.id, None)
+
+    def claim(self, holder: str, *, seconds: float, pipelines: Sequence[str] | None = None) -> Job | None:
+        """Lease the oldest job that is queued, or that runs under a lease that ran out; None where nothing waits."""
+        with self._lock:
+            now = self._clock.now().timestamp()
+            for job in self._jobs.values():
+                if (
+                    job.active
+                    and self._until.get(job.id, 0.0) <= now
+                    and (pipelines is None or job.pipeline in pipelines)
+                ):
+                    self._jobs[job.id], self._until[job.id] = leased(job, holder), now + seconds
+                    return self._jobs[job.id]
+        return None
+
+    def renew(self, id: str, fence: int, *, seconds: float) -> bool:
+        """Lengthen a lease from now on; False when it is somebody else's by now, or the job is over."""
+        with self._lock:
+            job = self._jobs.get(id)
+            if job is None or job.state != "running" or job.fence != fence:
+                return False
+            self._until[id] = self._clock.now().timestamp() + seconds
+            return True
 
     def get(self, id: str) -> Job | None:
         """Return a job."""
@@ -256,5 +347,5 @@ def memory_stores(clock: Clock | None = None) -> Stores:
         snapshots=MemorySnapshots(),
         registry=MemoryRegistry(),
         tokens=MemoryTokens(),
-        jobs=MemoryJobs(),
+        jobs=MemoryJobs(clock),
     )

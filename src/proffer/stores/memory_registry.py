@@ -1,7 +1,7 @@
 """Model versions in memory, and which of them serve."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proffer.core.errors import NotFound
-from proffer.core.ports import ModelVersion, Promotion
+from proffer.core.ports import ModelVersion, Promotion, Review
 from proffer.stores.artifacts import describe
+from proffer.stores.filling import check_empty, check_listed
+from proffer.stores.reviews import written
 from proffer.stores.revisions import check_revision
 
 
@@ -19,9 +21,10 @@ class MemoryRegistry:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._versions: dict[str, tuple[ModelVersion, dict[str, NDArray[Any]]]] = {}
+        self._versions: dict[str, tuple[ModelVersion, dict[str, NDArray[Any]] | None]] = {}
         self._promotions: dict[str, list[Promotion]] = {}
         self._vouched: set[tuple[str, str]] = set()
+        self._reviews: dict[str, list[Review]] = {}
 
     def save(
         self, pipeline: str, name: str, *, schema: str, position: int, parameters: Mapping[str, Any],
@@ -42,9 +45,9 @@ class MemoryRegistry:
 
     def load(self, version: str) -> tuple[ModelVersion, dict[str, NDArray[Any]]]:
         """Return a version and its arrays. Raises NotFound."""
-        if version not in self._versions:
-            raise NotFound(f"no model version {version[:40]!r}", field="version", remedy="See the list of versions.")
-        found, arrays = self._versions[version]
+        found, arrays = self._listed(version)
+        if arrays is None:
+            raise NotFound(f"the arrays of {version} are not here", field="version", remedy="Train again.")
         return found, {name: array.copy() for name, array in arrays.items()}
 
     def champion(self, pipeline: str) -> tuple[ModelVersion | None, int]:
@@ -56,7 +59,7 @@ class MemoryRegistry:
 
     def promote(self, version: str, *, expected_revision: int, at: datetime, back: bool = False) -> int:
         """Let a version serve from now on; return the new revision. Raises Conflict when somebody was faster."""
-        pipeline = self.load(version)[0].pipeline
+        pipeline = self._listed(version)[0].pipeline
         return self._swap(pipeline, version, expected_revision, at, "rollback" if back else "promote")
 
     def retire(self, pipeline: str, *, expected_revision: int, at: datetime, back: bool = False) -> int:
@@ -66,8 +69,9 @@ class MemoryRegistry:
     def _swap(self, pipeline: str, version: str | None, expected: int, at: datetime, how: Any) -> int:
         with self._lock:
             changes = self._promotions.setdefault(pipeline, [])
-            check_revision(len(changes), expected)
-            revision = len(changes) + 1
+            last = changes[-1].revision if changes else 0
+            check_revision(last, expected)
+            revision = last + 1
             changes.append(Promotion(pipeline=pipeline, revision=revision, version=version, at=at, how=how))
             return revision
 
@@ -86,3 +90,35 @@ class MemoryRegistry:
     def history(self, pipeline: str) -> list[ModelVersion]:
         """Return all versions, newest first."""
         return [version for version, _ in reversed(self._versions.values()) if version.pipeline == pipeline]
+
+    def review(self, review: Review) -> None:
+        """Keep a review of a listed version. Raises NotFound."""
+        self._listed(review.version)
+        with self._lock:
+            self._reviews.setdefault(review.version, []).append(written(review))
+
+    def reviews(self, version: str) -> list[Review]:
+        """Return the reviews of a version, newest first."""
+        return self._reviews.get(version, [])[::-1]
+
+    def fill(
+        self, versions: Sequence[ModelVersion], promotions: Sequence[Promotion], reviews: Sequence[Review]
+    ) -> None:
+        """Fill an empty registry with what another one listed, in order of saving.
+
+        Arrays stay where they are: a version that is filled in cannot be loaded here. Raises Conflict when this one
+        lists something.
+        """
+        with self._lock:
+            check_empty(self._versions or self._promotions or self._reviews)
+            check_listed(versions, promotions, reviews)
+            self._versions = {version.id: (version, None) for version in versions}
+            for change in sorted(promotions, key=lambda one: one.revision):
+                self._promotions.setdefault(change.pipeline, []).append(change)
+            for review in reviews:
+                self._reviews.setdefault(review.version, []).append(written(review))
+
+    def _listed(self, version: str) -> tuple[ModelVersion, dict[str, NDArray[Any]] | None]:
+        if version not in self._versions:
+            raise NotFound(f"no model version {version[:40]!r}", field="version", remedy="See the list of versions.")
+        return self._versions[version]

@@ -8,6 +8,7 @@ at a multiple of 64 bytes.
 import math
 import os
 import threading
+import time
 from collections.abc import Mapping
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -18,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proffer.core.errors import Corrupt, Invalid
-from proffer.stores.durable import remove, sweep, write_file
+from proffer.stores.durable import PREFIX, flush_folder, remove, sweep, write_file
 from proffer.stores.plain import check_plain
+from proffer.stores.retention import NEWEST, OLDER, stale
 
 MAGIC = b"PROFFER1"
 ALIGNMENT = 64
 PREAMBLE = 48
-KEPT = 3
+LEFT_OVER_SECONDS = 3600
 
 
 class _Array(msgspec.Struct, frozen=True):
@@ -41,7 +43,9 @@ class _Head(msgspec.Struct, frozen=True):
 
 
 class FileSnapshots:
-    """A StateStore in a folder; of all snapshots the `kept` newest by time of writing stay.
+    """A StateStore in a folder; the newest snapshots stay, and of older ones those that `stale` leaves.
+
+    `shared`: other processes may write into the folder at the same time, so only old leftovers of theirs are removed.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -51,17 +55,20 @@ class FileSnapshots:
     (7, {'rows': array([0, 1, 2])})
     """
 
-    def __init__(self, folder: Path, *, writable: bool = True, kept: int = KEPT) -> None:
+    def __init__(
+        self, folder: Path, *, writable: bool = True, newest: int = NEWEST, older: int = OLDER, shared: bool = False
+    ) -> None:  # fmt: skip
         self._folder = folder
         self._writable = writable
-        self._kept = kept
+        self._newest, self._older = newest, older
         self._lock = threading.Lock()
         if writable:
             folder.mkdir(parents=True, exist_ok=True)
-            sweep(folder)
+            # What another process is writing at this moment must stay.
+            sweep(folder, time.time() - LEFT_OVER_SECONDS if shared else math.inf)
 
     def save(self, version: str, position: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write a snapshot whole or not at all, and drop all but the newest few of any version."""
+        """Write a snapshot whole or not at all, and drop those that need not stay."""
         if not self._writable:
             raise Invalid("snapshots were opened for reading only", remedy="Leave them to the writing process.")
         check_plain(arrays)
@@ -71,8 +78,9 @@ class FileSnapshots:
             path = self._folder / f"{number:08d}-{position:016d}-{_label(version)}.snapshot"
             write_file(path, lambda file: _write(file, version, position, arrays))
             same = [old for old in before if old.name.split("-", 1)[1] == path.name.split("-", 1)[1]]
-            others = [old for old in before if old not in same]
-            for old in same + others[: max(0, len(others) + 1 - self._kept)]:
+            others = [*(old for old in before if old not in same), path]
+            told = [(_written(one), _position(one)) for one in others]
+            for old in same + [others[place] for place in stale(told, newest=self._newest, older=self._older)]:
                 remove(old)
 
     def load(self, version: str, at_most: int | None = None) -> tuple[int, dict[str, NDArray[Any]]] | None:
@@ -96,12 +104,26 @@ class FileSnapshots:
         """Return the positions that have a snapshot, ascending."""
         return sorted(_position(path) for path in self._files(version))
 
+    def drop(self) -> None:
+        """Remove every snapshot of every version, and what a write that was cut off left behind."""
+        if not self._writable:
+            raise Invalid("snapshots were opened for reading only", remedy="Leave them to the writing process.")
+        with self._lock:
+            for path in (*self._files(), *self._folder.glob(f"{PREFIX}*")):
+                remove(path)
+            flush_folder(self._folder)
+
     def _files(self, version: str | None = None) -> list[Path]:
         return sorted(self._folder.glob(f"[0-9]*-{'*' if version is None else _label(version)}.snapshot"))
 
 
 def _label(version: str) -> str:
     return blake2b(version.encode(), digest_size=8).hexdigest()
+
+
+def _written(path: Path) -> str:
+    """Return the label of the version a snapshot is of."""
+    return path.stem.split("-")[2]
 
 
 def _position(path: Path) -> int:

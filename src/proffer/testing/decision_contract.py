@@ -70,6 +70,25 @@ class DecisionLogContract:
         log.flush()
         assert [one.query.subject.id for one in log.find()] == ["first"]
 
+    def test_replacing_and_removing(self, log: DecisionLog) -> None:
+        """Decisions are replaced and removed by id, on disk and queued alike; ids that are not there change nothing."""
+        for number in (1, 2, 3):
+            log.put(sample_decision(f"d{number}", user="before"))
+        log.flush()
+        for number in (4, 5, 6):
+            log.put(sample_decision(f"d{number}", user="before"))
+        changed = [sample_decision(f"d{number}", user="after", items=1) for number in (2, 5, 9)]
+        log.replace(changed, ["d3", "d6", "d7"])
+        assert [(one.id, one.query.subject.id) for one in log.find()] == [
+            ("d1", "before"), ("d2", "after"), ("d4", "before"), ("d5", "after"),
+        ]  # fmt: skip
+        assert (log.get("d2"), log.get("d5"), log.get("d6"), log.get("d9")) == (*changed[:2], None, None)
+        assert [one.id for one in log.find(subject=EntityRef("user", "after"))] == ["d2", "d5"]
+        log.flush()
+        assert len(log.find()) == 4
+        log.replace([], [])
+        assert len(log.find()) == 4
+
     def test_naughty_ids(self, log: DecisionLog) -> None:
         """Ids are compared byte by byte and ordered by code point."""
         for name in NAUGHTY:

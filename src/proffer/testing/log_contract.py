@@ -2,6 +2,7 @@
 
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -15,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proffer.core.entities import EntityRef
-from proffer.core.errors import Conflict, Invalid, NotFound
-from proffer.core.events import Counts, Event, Reject, Verdict
+from proffer.core.errors import Conflict, Corrupt, Invalid, NotFound, StorageFull
+from proffer.core.events import Counts, Event, Quarantined, Reject, Verdict
 from proffer.core.ports import EventLog
 from proffer.testing.samples import NAUGHTY, START, sample_event
 
@@ -186,6 +187,27 @@ class LogContract:
         assert [event.sequence for event in seen] == list(range(1, 31))
         assert log.last() == 60
 
+    def test_waiting_ends_with_the_next_event(self, log: EventLog) -> None:
+        """True at once where there is more already or soon as somebody appends; False after the time where nobody does.
+
+        Rows that are no events do not count.
+        """
+        assert not log.wait(0, 0.0)
+        log.append([Reject(raw="", reason="bad")])
+        started = time.monotonic()
+        assert not log.wait(0, 0.2)
+        assert 0.15 < time.monotonic() - started < 5
+        log.append([sample_event("e1")])
+        assert log.wait(0, 30)
+        with ThreadPoolExecutor(3) as pool:
+            started = time.monotonic()
+            waiting = [pool.submit(log.wait, 1, 30.0) for _ in range(3)]
+            time.sleep(0.1)
+            log.append([sample_event("e2")])
+            assert all(each.result(timeout=30) for each in waiting)
+        assert time.monotonic() - started < 10
+        assert not log.wait(2, 0.0)
+
     def test_many_threads(self, log: EventLog) -> None:
         """Sequences are dense and each call's rows adjoin, and a tail that reads meanwhile skips nothing."""
         done = threading.Event()
@@ -232,12 +254,131 @@ class LogContract:
         assert found is not None
         assert found.fields == event.fields
 
+    def test_rewriting_puts_events_in_the_places_of_others(self, log: EventLog) -> None:
+        """Places, other events and counts stay; the old ids, entities and queries lead nowhere, the new ones do."""
+        log.append([sample_event(f"e{n}", user=f"u{n}", query_id=f"q{n}", n=float(n)) for n in range(1, 5)])
+        before, counts = all_of(log), log.counts()
+        gone = msgspec.structs.replace(sample_event("gone", type="erased", user="nobody", post=None), sequence=2)
+        other = msgspec.structs.replace(sample_event("other", user="u3", post="p9", n=9.0), sequence=3)
+        note = sample_event("note", type="entity.erase", user="workspace", post=None, rows=2)
+        assert log.rewrite([other, gone], [], note) == 5
+        assert all_of(log) == [before[0], gone, other, before[3], msgspec.structs.replace(note, sequence=5)]
+        assert (log.last(), log.counts()) == (5, counts)
+        assert log.get("e2") is log.get("e3") is None
+        assert (log.get("gone"), log.get("other")) == (gone, other)
+        assert log.find(entity=EntityRef("user", "u2")) == log.find(query_id="q2") == []
+        assert log.find(entity=EntityRef("post", "p9")) == [other]
+        assert log.find(type="entity.erase")[0].fields == {"rows": 2}
+        assert verdicts(log.append([gone, sample_event("e2"), sample_event("other")])) == [
+            "duplicate", "accepted", "conflict",
+        ]  # fmt: skip
+
+    def test_rewriting_blanks_quarantined_rows(self, log: EventLog) -> None:
+        """A blanked row keeps number and time; a row that a replaced event repaired names the new id."""
+        bad = Reject(raw="u1 and more", reason="no type u1", field="u1", event_id="u1-7", source="import")
+        log.append([bad, Reject(raw="u2", reason="bad"), Reject(raw="u3", reason="bad")])
+        log.append([sample_event("e1")], repairs=2)
+        counts, received = log.counts(), log.quarantined()[0].received_at
+        gone = msgspec.structs.replace(sample_event("gone", type="erased"), sequence=1)
+        log.rewrite([gone], [1], sample_event("note"))
+        rows = log.quarantined(open_only=False)
+        assert rows[0].reject == Reject(raw="", reason="erased", source="")
+        assert (rows[0].received_at, rows[0].repaired_by) == (received, None)
+        assert [(row.reject.raw, row.repaired_by) for row in rows[1:]] == [("u2", "gone"), ("u3", None)]
+        assert log.counts() == counts
+
+    def test_a_rewrite_is_whole_or_nothing(self, log: EventLog) -> None:
+        """A place or number that there is not, or an id that is taken, leaves everything as it was, note included."""
+        log.append([sample_event("e1"), sample_event("e2"), Reject(raw="", reason="bad")])
+        before = all_of(log)
+        new, note = sample_event("new"), sample_event("note")
+        places = [msgspec.structs.replace(new, sequence=place) for place in (1, 0, 3, 2**40)]
+        for events, blank in (*(([places[0], wrong], []) for wrong in places), ([places[0]], [2]), ([], [0])):
+            with pytest.raises(Invalid):
+                log.rewrite(events, blank, note)
+        taken = msgspec.structs.replace(sample_event("e2"), sequence=1)
+        with pytest.raises(Conflict):
+            log.rewrite([taken], [1], note)
+        with pytest.raises(Conflict):
+            log.rewrite([places[0]], [1], sample_event("e2"))
+        assert (all_of(log), [row.reject.reason for row in log.quarantined()]) == (before, ["bad"])
+        assert log.rewrite([], [], note) == 3
+
+    def test_a_rewrite_survives_closing(self, tmp_path: Path) -> None:
+        """What was put in the place of another is there after reopening, and nothing else."""
+        if not self.durable:
+            pytest.skip("this log forgets at closing")
+        gone = msgspec.structs.replace(sample_event("gone"), sequence=1)
+        with self.open(tmp_path / "log") as log:
+            log.append([sample_event("e1"), sample_event("e2")])
+            log.rewrite([gone], [], sample_event("note"))
+        with self.open(tmp_path / "log") as log:
+            assert [event.id for event in all_of(log)] == ["gone", "e2", "note"]
+
     def test_a_caller_keeps_no_hand_in(self, log: EventLog) -> None:
         """Changing the fields of an appended event changes nothing in the log."""
         fields: dict[str, Any] = {"n": 1.0}
         log.append([msgspec.structs.replace(sample_event("e1"), fields=fields)])
         fields["n"] = 2.0
         assert all_of(log)[0].fields == {"n": 1.0}
+
+    def test_fill(self, log: EventLog, tmp_path: Path) -> None:
+        """A filled log is the other one again, in all it holds, remembers and does from then on."""
+        rows = [sample_event(f"e{n}", type=("like", "view")[n % 2], query_id=f"q{n}", after=n) for n in range(25)]
+        named = [sample_event(f"n{n}", user=name, text=name) for n, name in enumerate(NAUGHTY)]
+        bad = [Reject(raw='{"id": \ud800 \x00', reason="no \udfff", field="f", event_id="e", source="import")]
+        log.append([*rows, rows[3], sample_event("e3", n=1.0), *named, *bad, *bad])
+        log.append([sample_event("mended")], repairs=1)
+        with self.open(tmp_path / "other") as other:
+            other.fill(log.scan(chunk=7), iter([log.quarantined(open_only=False)]), log.counts())
+            assert (all_of(other), other.counts(), other.last()) == (all_of(log), log.counts(), log.last())
+            assert other.quarantined(open_only=False) == log.quarantined(open_only=False)
+            assert [row.number for row in other.quarantined()] == [2]
+            for filters in ({"entity": EntityRef("user", "u1"), "limit": 50}, {"query_id": "q4"}, {"type": "view"}):
+                assert other.find(**filters) == log.find(**filters)
+            for again in (log, other):
+                given_ = again.append([rows[0], sample_event("e1", n=2.0), sample_event("new"), *bad])
+                assert [receipt.verdict.value for receipt in given_] == [
+                    "duplicate", "conflict", "accepted", "quarantined",
+                ]  # fmt: skip
+                assert (given_[2].sequence, given_[3].quarantine) == (len(rows) + len(named) + 2, 3)
+            assert other.counts() == log.counts()
+
+    def test_only_an_empty_log_is_filled(self, log: EventLog, tmp_path: Path) -> None:
+        """One that received anything at all is refused and stays as it is; nothing may fill with nothing."""
+        events, counts = [msgspec.structs.replace(sample_event("e1"), sequence=1)], Counts(accepted=1)
+        log.append([Reject(raw="x", reason="bad")])
+        with pytest.raises(Conflict):
+            log.fill([events], [], counts)
+        assert (log.last(), log.counts()) == (0, Counts(quarantined=1))
+        with self.open(tmp_path / "other") as other:
+            other.fill([], [], Counts())
+            other.fill([events], [], counts)
+            with pytest.raises(Conflict):
+                other.fill([events], [], counts)
+            assert (other.counts(), all_of(other)) == (counts, events)
+
+    def test_filled_whole_or_not_at_all(self, log: EventLog) -> None:
+        """Rows with a gap, an id twice, a source that fails half way: the log is empty, and can be filled after."""
+        sound = [msgspec.structs.replace(sample_event(f"e{n}"), sequence=n) for n in range(1, 9)]
+
+        def failing() -> Iterator[list[Event]]:
+            yield sound[:4]
+            raise StorageFull("the source is gone")
+
+        for bad, error in (
+            ([sound[:3], sound[4:]], Corrupt), ([sound[1:]], Corrupt), (failing(), StorageFull),
+            ([sound[:4], [msgspec.structs.replace(sound[0], sequence=5)]], Corrupt),
+        ):  # fmt: skip
+            with pytest.raises(error):
+                log.fill(bad, [], Counts(accepted=8))
+            assert (log.last(), log.counts(), list(log.scan())) == (0, Counts(), [])
+        row = Quarantined(number=2, received_at=START, reject=Reject(raw="x", reason="bad"))
+        with pytest.raises(Corrupt):
+            log.fill([sound], [[row]], Counts(accepted=8, quarantined=1))
+        assert (log.last(), log.get("e1"), log.quarantined()) == (0, None, [])
+        log.fill([sound[:5], sound[5:]], [], Counts(accepted=8))
+        assert all_of(log) == sound
 
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(bodies=EVENTS, asked=st.lists(FILTERS, min_size=1, max_size=8))

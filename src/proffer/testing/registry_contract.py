@@ -1,5 +1,6 @@
 """What every ModelRegistry must do."""
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from proffer.core.errors import Conflict, Invalid, NotFound
-from proffer.core.ports import ModelRegistry, ModelVersion
+from proffer.core.errors import Conflict, Corrupt, Invalid, NotFound
+from proffer.core.ports import ModelRegistry, ModelVersion, Promotion, Review
 from proffer.testing.samples import START
 
 
@@ -21,6 +22,11 @@ class ModelRegistryContract:
     def open(self, folder: Path) -> AbstractContextManager[ModelRegistry]:
         """Return the registry in a folder, opened for writing."""
         raise NotImplementedError
+
+    def bring(self, source: Path, target: Path) -> None:
+        """Bring the models' files of the registry in one folder into another that is not made yet, before `fill`."""
+        if (source / "models").exists():
+            shutil.copytree(source / "models", target / "models")
 
     @pytest.fixture
     def registry(self, tmp_path: Path) -> Iterator[ModelRegistry]:
@@ -146,6 +152,93 @@ class ModelRegistryContract:
         assert registry.vouched(version.id, "1.0+a")
         assert not registry.vouched(version.id, "1.0+b")
         assert not registry.vouched(other.id, "1.0+a")
+
+    def test_reviews(self, registry: ModelRegistry) -> None:
+        """What was found out about a version is kept whole, newest first, and belongs to it alone."""
+        version, other = save(registry, days=1), save(registry, days=2)
+        assert registry.reviews(version.id) == []
+        bodies = [
+            {"sample": 12, "overlap": {"10": 0.5}, "note": "\u00e5", "none": None, "whole": True},
+            {"sample": 13, "values": [1, 2.5, "x"]},
+            {},
+        ]
+        for hour, body in enumerate(bodies):
+            at = START + timedelta(hours=hour, microseconds=7)
+            registry.review(Review(version=version.id, kind="shadow", at=at, body=body))
+        registry.review(Review(version=other.id, kind="other", at=START, body={"n": np.float64(0.25)}))
+        found = registry.reviews(version.id)
+        assert [one.body for one in found] == bodies[::-1]
+        assert {(one.version, one.kind) for one in found} == {(version.id, "shadow")}
+        assert [one.at for one in found] == [
+            START + timedelta(hours=hour, microseconds=7) for hour in range(len(bodies) - 1, -1, -1)
+        ]
+        assert [(one.kind, one.body) for one in registry.reviews(other.id)] == [("other", {"n": 0.25})]
+        assert registry.history("main") == [other, version]
+
+    def test_a_review_needs_a_listed_version_and_numbers_that_json_knows(self, registry: ModelRegistry) -> None:
+        """Else nothing is kept."""
+        for name in ("m_" + "0" * 32, "", "..", "m_1\x00"):
+            with pytest.raises(NotFound):
+                registry.review(Review(version=name, kind="shadow", at=START, body={}))
+            assert registry.reviews(name) == []
+        version = save(registry)
+        with pytest.raises(Invalid):
+            registry.review(Review(version=version.id, kind="shadow", at=START, body={"x": object()}))
+        assert registry.reviews(version.id) == []
+
+    def test_fill(self, registry: ModelRegistry, tmp_path: Path) -> None:
+        """A filled registry lists what the other one does, in order, and goes on from there."""
+        first, second, other = save(registry, days=1), save(registry, days=2), save(registry, "other")
+        registry.promote(first.id, expected_revision=0, at=START)
+        registry.promote(second.id, expected_revision=1, at=START + timedelta(microseconds=1))
+        registry.retire("main", expected_revision=2, at=START, back=True)
+        registry.promote(other.id, expected_revision=0, at=START)
+        for note in ("a", "b"):
+            registry.review(Review(version=first.id, kind="shadow", at=START, body={"note": note}))
+        pipelines = ("main", "other")
+        versions = [version for name in pipelines for version in registry.history(name)[::-1]]
+        promotions = [one for name in pipelines for one in registry.promotions(name)[::-1]]
+        self.bring(tmp_path / "registry", tmp_path / "filled")
+        with self.open(tmp_path / "filled") as filled:
+            filled.fill(versions, promotions, registry.reviews(first.id)[::-1])
+            for name in pipelines:
+                assert filled.history(name) == registry.history(name)
+                assert filled.promotions(name) == registry.promotions(name)
+                assert filled.champion(name) == registry.champion(name)
+            assert filled.reviews(first.id) == registry.reviews(first.id)
+            assert filled.promote(first.id, expected_revision=3, at=START) == 4
+            assert filled.champion("main") == (first, 4)
+            with pytest.raises(Conflict):
+                filled.fill(versions, promotions, [])
+            assert len(filled.history("main")) == 2
+            if (tmp_path / "filled" / "models").exists():
+                assert filled.load(first.id)[1]["w"].tolist() == [1.0, 1.0, 1.0]
+
+    def test_a_filled_registry_may_begin_at_a_later_revision(self, registry: ModelRegistry, tmp_path: Path) -> None:
+        """A workspace of before promotions were listed knows its last one alone."""
+        version = save(registry)
+        self.bring(tmp_path / "registry", tmp_path / "filled")
+        change = Promotion(pipeline="main", revision=5, version=version.id, at=START, how="promote")
+        with self.open(tmp_path / "filled") as filled:
+            filled.fill([version], [change], [])
+            assert (filled.champion("main"), filled.promotions("main")) == ((version, 5), [change])
+            assert filled.retire("main", expected_revision=5, at=START) == 6
+
+    def test_a_version_may_be_filled_in_without_its_files(self, registry: ModelRegistry, tmp_path: Path) -> None:
+        """The other one had lost them: it is listed, and cannot be loaded here either."""
+        version = save(registry)
+        with self.open(tmp_path / "filled") as filled:
+            filled.fill([version], [], [])
+            assert filled.history("main") == [version]
+            with pytest.raises((NotFound, Corrupt)):
+                filled.load(version.id)
+
+    def test_fill_takes_no_promotion_of_what_it_does_not_list(self, registry: ModelRegistry) -> None:
+        """Then nothing is filled."""
+        change = Promotion(pipeline="main", revision=1, version="m_" + "0" * 32, at=START, how="promote")
+        with pytest.raises(Corrupt):
+            registry.fill([], [change], [])
+        assert registry.promotions("main") == []
 
     def test_objects_are_refused(self, registry: ModelRegistry) -> None:
         """What would need pickle is refused, in arrays and in parameters."""

@@ -1,5 +1,6 @@
 """Every store of a workspace on one machine: one SQLite file, and folders for snapshots and models."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,17 +10,18 @@ from proffer.core.ports import Stores
 from proffer.stores.artifacts import Artifacts
 from proffer.stores.durable import flush_folder
 from proffer.stores.snapshots import FileSnapshots
-from proffer.stores.sqlite.decisions import DecisionQueue, SqliteDecisions
+from proffer.stores.sqlite.decisions import SqliteDecisionQueue, SqliteDecisions
 from proffer.stores.sqlite.jobs import SqliteJobs
 from proffer.stores.sqlite.lock import Lock, Writing, announce, busy, writing
 from proffer.stores.sqlite.log import SqliteLog
 from proffer.stores.sqlite.readers import Readers
 from proffer.stores.sqlite.registry import SqliteRegistry
+from proffer.stores.sqlite.tables import migrate as migrate_tables
 from proffer.stores.sqlite.tables import open_reader, open_writer
 from proffer.stores.sqlite.tokens import SqliteTokens
 from proffer.stores.sqlite.writer import Writer
 
-__all__ = ["Writing", "announce", "sqlite_stores", "writing"]
+__all__ = ["Writing", "announce", "migrate", "sqlite_stores", "writing"]
 
 
 def sqlite_stores(root: Path, *, writable: bool = True, clock: Clock | None = None) -> Stores:
@@ -31,7 +33,7 @@ def sqlite_stores(root: Path, *, writable: bool = True, clock: Clock | None = No
     """
     clock = clock or SystemClock()
     readers = Readers(root)
-    queue = DecisionQueue()
+    queue = SqliteDecisionQueue()
     artifacts = Artifacts(root / "models")
     lock, thread = _start(root, queue) if writable else (None, None)
     if lock is None:
@@ -60,13 +62,25 @@ def sqlite_stores(root: Path, *, writable: bool = True, clock: Clock | None = No
         snapshots=FileSnapshots(root / "snapshots", writable=writable),
         registry=SqliteRegistry(readers, writer, artifacts, writable=writable),
         tokens=SqliteTokens(readers, writer),
-        jobs=SqliteJobs(readers, writer),
+        jobs=SqliteJobs(readers, writer, clock),
         root=root,
         writable=writable,
     )
 
 
-def _start(root: Path, queue: DecisionQueue) -> tuple[Lock, Writer]:
+def migrate(root: Path) -> Iterator[int]:
+    """Lead a workspace's tables on to this code's version; yield the number of each step once it is on disk.
+
+    Raises WorkspaceBusy when another process writes it.
+    """
+    lock = Lock(root)
+    try:
+        yield from migrate_tables(root)
+    finally:
+        lock.release()
+
+
+def _start(root: Path, queue: SqliteDecisionQueue) -> tuple[Lock, Writer]:
     try:
         if not root.is_dir():
             root.mkdir(parents=True)

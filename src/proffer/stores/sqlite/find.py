@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from proffer.core.entities import EntityRef
+from proffer.stores.rows import COLUMNS, micros
 from proffer.stores.sqlite.readers import Readers
-from proffer.stores.sqlite.rows import COLUMNS, micros
 
 FEW = 10_000
 

@@ -1,17 +1,23 @@
 """The event log in SQLite."""
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from proffer.core.clock import Clock
 from proffer.core.entities import EntityRef
 from proffer.core.events import Counts, Event, Quarantined, Receipt, Reject
 from proffer.stores.receipts import check_repairing
+from proffer.stores.rows import COLUMNS, REJECT_COLUMNS, EventReader, event_row, micros, quarantined, reject_row
 from proffer.stores.sqlite.append import append_rows
+from proffer.stores.sqlite.fill import fill_log
 from proffer.stores.sqlite.find import find_rows, scan_chunk
 from proffer.stores.sqlite.readers import Readers
-from proffer.stores.sqlite.rows import COLUMNS, REJECT_COLUMNS, EventReader, event_row, micros, quarantined, reject_row
+from proffer.stores.sqlite.rewrite import purge, rewrite_rows
 from proffer.stores.sqlite.writer import Writer
+
+LOOK_SECONDS = 0.05
+"""Between two looks at what another process may have appended."""
 
 
 class SqliteLog:
@@ -87,6 +93,32 @@ class SqliteLog:
         only = "AND repaired_by IS NULL" if open_only else ""
         sql = f"SELECT {REJECT_COLUMNS} FROM quarantine WHERE number > ? {only} ORDER BY number LIMIT ?"
         return [quarantined(row) for row in self._readers.all(sql, (after, limit))]
+
+    def wait(self, after: int, seconds: float) -> bool:
+        """Return whether the log goes beyond a sequence; the process that writes may be another one, so it looks."""
+        until = time.monotonic() + seconds
+        while self.last() <= after:
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(LOOK_SECONDS, left))
+        return True
+
+    def fill(self, events: Iterable[list[Event]], quarantined: Iterable[list[Quarantined]], counts: Counts) -> None:
+        """Fill an empty log with what another one held, in one transaction. Raises Conflict when it is not empty."""
+        self._writer().run(lambda connection: fill_log(connection, events, quarantined, counts))
+
+    def rewrite(self, events: Sequence[Event], blank: Sequence[int], note: Event) -> int:
+        """Put events in the places of those with their sequences, blank quarantined rows, append the note for good.
+
+        The database is then written anew and its write-ahead log emptied. Raises Invalid, Conflict, Busy while another
+        process reads, StorageFull; after the last two it is done, but for old copies in free pages: repeat it.
+        """
+        writer = self._writer()
+        sequence = writer.run(lambda connection: rewrite_rows(connection, events, blank, note), len(events))
+        self._reader = EventReader()
+        writer.alone(purge)
+        return sequence
 
     def close(self) -> None:
         """Write what waits, close every file of the workspace, end the writing thread and let go of the lock."""

@@ -1,7 +1,7 @@
 """The model registry: folders for the models, SQLite for which there are and which serve."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +9,13 @@ import msgspec
 from numpy.typing import NDArray
 
 from proffer.core.errors import NotFound
-from proffer.core.ports import ModelVersion, Promotion
+from proffer.core.ports import ModelVersion, Promotion, Review
 from proffer.stores.artifacts import Artifacts, describe
+from proffer.stores.reviews import decoded, encoded
 from proffer.stores.revisions import check_revision
+from proffer.stores.rows import micros, moment
+from proffer.stores.sqlite.fill import fill_registry
 from proffer.stores.sqlite.readers import Readers
-from proffer.stores.sqlite.rows import micros, moment
 from proffer.stores.sqlite.writer import Writer
 
 NONE = ""
@@ -89,8 +91,6 @@ class SqliteRegistry:
 
     def promotions(self, pipeline: str) -> list[Promotion]:
         """Return every change of what serves, newest first."""
-        if not self._has("promotions"):
-            return []
         sql = "SELECT pipeline, revision, version, at, how FROM promotions WHERE pipeline = ? ORDER BY revision DESC"
         return [
             Promotion(pipeline=name, revision=revision, version=version or None, at=moment(at), how=how)
@@ -105,18 +105,39 @@ class SqliteRegistry:
     def vouched(self, version: str, code: str) -> bool:
         """Return whether that was noted before."""
         sql = "SELECT 1 FROM vouched WHERE version = ? AND code = ?"
-        return self._has("vouched") and self._readers.first(sql, (version, code)) is not None
-
-    def _has(self, table: str) -> bool:
-        # A workspace that was last written before there was such a table, opened for reading only.
-        return (
-            self._readers.first("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)) is not None
-        )
+        return self._readers.first(sql, (version, code)) is not None
 
     def history(self, pipeline: str) -> list[ModelVersion]:
         """Return all versions, newest first."""
         sql = "SELECT body FROM versions WHERE pipeline = ? ORDER BY number DESC"
         return [_decode(body) for (body,) in self._readers.all(sql, (pipeline,))]
+
+    def review(self, review: Review) -> None:
+        """Keep a review of a listed version. Raises NotFound."""
+        row = (review.version, encoded(review))
+
+        def insert(connection: sqlite3.Connection) -> None:
+            if connection.execute("SELECT 1 FROM versions WHERE id = ?", row[:1]).fetchone() is None:
+                raise NotFound(
+                    f"no model version {review.version[:40]!r}", field="version", remedy="See the list of versions."
+                )
+            connection.execute("INSERT INTO reviews (version, body) VALUES (?, ?)", row)
+
+        self._writer().run(insert)
+
+    def reviews(self, version: str) -> list[Review]:
+        """Return the reviews of a version, newest first."""
+        sql = "SELECT body FROM reviews WHERE version = ? ORDER BY number DESC"
+        return [decoded(body) for (body,) in self._readers.all(sql, (version,))]
+
+    def fill(
+        self, versions: Sequence[ModelVersion], promotions: Sequence[Promotion], reviews: Sequence[Review]
+    ) -> None:
+        """Fill an empty registry with what another one listed, in order of saving; the folders are there already.
+
+        A version whose folder the other one lacked is listed without. Raises Conflict when this one lists something.
+        """
+        self._writer().run(lambda connection: fill_registry(connection, versions, promotions, reviews, NONE))
 
 
 def _swap(connection: sqlite3.Connection, pipeline: str, version: str, expected: int, at: datetime, how: str) -> int:

@@ -1,88 +1,54 @@
 """The one database file of a workspace: its tables, how it is opened for writing, and how for reading."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from proffer.core.errors import CannotStart, NotFound
 from proffer.stores.sqlite.failures import meaning
+from proffer.stores.sqlite.steps import STEPS
+from proffer.stores.versions import VERSION, check_version, steps_after
 
 FILE = "log.db"
-VERSION = 1
-
-_TABLES = """
-CREATE TABLE events (
-  sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, at INTEGER NOT NULL,
-  actor_kind TEXT NOT NULL, actor_id TEXT NOT NULL, target_kind TEXT, target_id TEXT, query_id TEXT,
-  fields TEXT, digest BLOB NOT NULL) STRICT;
-CREATE UNIQUE INDEX events_id ON events (id);
-CREATE INDEX events_actor ON events (actor_id, actor_kind);
-CREATE INDEX events_target ON events (target_id, target_kind) WHERE target_id IS NOT NULL;
-CREATE INDEX events_query ON events (query_id) WHERE query_id IS NOT NULL;
-CREATE INDEX events_type ON events (type);
-CREATE INDEX events_at ON events (at);
-CREATE TABLE quarantine (
-  number INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, raw BLOB NOT NULL, reason BLOB NOT NULL, field BLOB,
-  event_id BLOB, source BLOB NOT NULL, repaired_by TEXT) STRICT;
-CREATE INDEX quarantine_open ON quarantine (number) WHERE repaired_by IS NULL;
-CREATE TABLE counts (
-  accepted INTEGER NOT NULL, duplicates INTEGER NOT NULL, conflicts INTEGER NOT NULL, quarantined INTEGER NOT NULL
-) STRICT;
-INSERT INTO counts VALUES (0, 0, 0, 0);
-CREATE TABLE decisions (id TEXT PRIMARY KEY, subject_kind TEXT NOT NULL, subject_id TEXT NOT NULL, body BLOB NOT NULL)
-  STRICT;
-CREATE INDEX decisions_subject ON decisions (subject_id, subject_kind, id);
-CREATE TABLE versions (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, pipeline TEXT NOT NULL, body BLOB NOT NULL)
-  STRICT;
-CREATE INDEX versions_pipeline ON versions (pipeline);
-CREATE TABLE champions (pipeline TEXT PRIMARY KEY, version TEXT NOT NULL, revision INTEGER NOT NULL) STRICT;
-CREATE TABLE tokens (name TEXT PRIMARY KEY, digest TEXT NOT NULL, body BLOB NOT NULL) STRICT;
-CREATE INDEX tokens_digest ON tokens (digest);
-"""
-# Tables that came later: made where they are missing, whenever a workspace is opened for writing. What served when
-# there was no list of promotions yet begins it.
-_LATER = """
-CREATE TABLE IF NOT EXISTS promotions (
-  pipeline TEXT NOT NULL, revision INTEGER NOT NULL, version TEXT NOT NULL, at INTEGER NOT NULL, how TEXT NOT NULL,
-  PRIMARY KEY (pipeline, revision)) STRICT;
-CREATE TABLE IF NOT EXISTS vouched (
-  version TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (version, code)) STRICT;
-CREATE TABLE IF NOT EXISTS jobs (
-  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, pipeline TEXT NOT NULL, key TEXT UNIQUE, active INTEGER NOT NULL,
-  body BLOB NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS jobs_pipeline ON jobs (pipeline);
-CREATE UNIQUE INDEX IF NOT EXISTS jobs_active ON jobs (pipeline) WHERE active;
-INSERT OR IGNORE INTO promotions
-  SELECT c.pipeline, c.revision, c.version,
-         coalesce(strftime('%s', json_extract(CAST(v.body AS TEXT), '$.created_at')), 0) * 1000000, 'promote'
-  FROM champions c JOIN versions v ON v.id = c.version;
-"""
 
 
 def open_writer(root: Path) -> sqlite3.Connection:
     """Return the connection that writes and checkpoints, with tables made where there are none.
 
-    Raises CannotStart for a database of a newer version, Corrupt for a file that is none.
+    Raises CannotStart for a database of another version, Corrupt for a file that is none.
     """
-    with _plain(root):
-        connection = sqlite3.connect(root / FILE, isolation_level=None, check_same_thread=False, timeout=5)
-        try:
-            connection.execute("PRAGMA page_size = 2048")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA wal_autocheckpoint = 16000")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-            connection.execute("PRAGMA cache_size = -65536")
-            _make(connection, root)
-        except BaseException:
-            connection.close()
-            raise
+    connection = _open(root)
+    with _plain(root, connection):
+        if not version_of(connection):
+            _check_ours(connection, root)
+            _make(connection)
+        check_version(version_of(connection), str(root / FILE), root.name)
     return connection
 
 
-def open_reader(root: Path) -> sqlite3.Connection:
-    """Return a connection that can neither write nor checkpoint: two that do can corrupt SQLite before 3.51.3."""
+def migrate(root: Path, *, steps: Mapping[int, str] = STEPS) -> Iterator[int]:
+    """Lead the tables of a workspace on to this code's version; yield the number of each step once it is on disk.
+
+    Each step is one transaction: killed anywhere, the same again goes on where it stood. Raises NotFound where there
+    are no tables, CannotStart for a newer version.
+    """
+    open_reader(root, check=False).close()
+    connection = _open(root)
+    with _plain(root, connection):
+        _check_ours(connection, root)
+        found = version_of(connection)
+        if found > max(steps):
+            check_version(found, str(root / FILE), root.name)
+        yield from _steps(connection, steps)
+    connection.close()
+
+
+def open_reader(root: Path, *, check: bool = True) -> sqlite3.Connection:
+    """Return a connection that can neither write nor checkpoint: two that do can corrupt SQLite before 3.51.3.
+
+    `check`: whether tables of another version than this code's raise CannotStart.
+    """
     path = root / FILE
     if not path.is_file():
         raise NotFound(f"no workspace in {root}", field="workspace", remedy="Make one with proffer init.")
@@ -90,37 +56,59 @@ def open_reader(root: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=5
         )
-        try:
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-            _check_version(connection, root)
-        except BaseException:
-            connection.close()
-            raise
+    with _plain(root, connection):
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        found = version_of(connection)
+        if found < 1:
+            raise NotFound(f"{path} has no tables yet", field="workspace", remedy="Open it for writing first.")
+        if check:
+            check_version(found, str(path), root.name)
     return connection
 
 
-def _make(connection: sqlite3.Connection, root: Path) -> None:
-    if connection.execute("PRAGMA user_version").fetchone()[0]:
-        _check_version(connection, root)
-        connection.executescript(f"BEGIN IMMEDIATE; {_LATER} COMMIT;")
-        return
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the version of the tables, 0 where there are none."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _open(root: Path) -> sqlite3.Connection:
+    with _plain(root):
+        connection = sqlite3.connect(root / FILE, isolation_level=None, check_same_thread=False, timeout=5)
+    with _plain(root, connection):
+        connection.execute("PRAGMA page_size = 2048")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 16000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute("PRAGMA cache_size = -65536")
+    return connection
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    # In one piece: a killed process must not leave tables of an older version in a new workspace.
+    every = " ".join(sql for _, sql in steps_after(0, STEPS))
+    connection.executescript(f"BEGIN IMMEDIATE; {every} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def _steps(connection: sqlite3.Connection, steps: Mapping[int, str]) -> Iterator[int]:
+    for number, sql in steps_after(version_of(connection), steps):
+        connection.executescript(f"BEGIN IMMEDIATE; {sql} PRAGMA user_version = {number}; COMMIT;")
+        yield number
+
+
+def _check_ours(connection: sqlite3.Connection, root: Path) -> None:
+    if not version_of(connection) and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         raise CannotStart(f"{root / FILE} is a database, but not of Proffer", remedy="Choose another folder.")
-    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_LATER} PRAGMA user_version = {VERSION}; COMMIT;")
-
-
-def _check_version(connection: sqlite3.Connection, root: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        message = f"{root / FILE} has tables of version {version}, this Proffer knows versions up to {VERSION}"
-        raise CannotStart(message, remedy="Start the newer Proffer that wrote it.")
-    if version < 1:
-        raise NotFound(f"{root / FILE} has no tables yet", field="workspace", remedy="Open it for writing first.")
 
 
 @contextmanager
-def _plain(root: Path) -> Iterator[None]:
+def _plain(root: Path, connection: sqlite3.Connection | None = None) -> Iterator[None]:
+    """Say what an error of SQLite means, and close a connection that met one."""
     try:
         yield
-    except sqlite3.Error as error:
-        raise meaning(error, root) from error
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise meaning(error, root) from error
+        raise
