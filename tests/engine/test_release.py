@@ -35,7 +35,7 @@ def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("built") / "feed"
     engine = opened(root)
     engine.stores.log.append(EVENTS)
-    engine._catch_up()
+    engine.catch_up()
     first = saved(engine, FIRST)
     engine.release(first.id, 0)
     second = saved(engine, SECOND, ranker_of(engine, SECOND))

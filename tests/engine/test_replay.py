@@ -47,7 +47,7 @@ def test_an_engine_that_folded_bit_by_bit_decides_like_one_that_replayed_at_once
     live = new_engine(stores=stores)
     for start in range(0, len(toy().events), 1000):
         stores.log.append(toy().events[start : start + 1000])
-        live._catch_up()
+        live.catch_up()
         live.recommend(asks("u5"))
     champion(live, {"content": 0.4, "covisits": 0.3, "personal": 0.3})
     late = new_engine(stores=stores)
@@ -64,7 +64,7 @@ def test_a_decision_is_made_again_after_much_has_happened():
     live = decision_matrix(engine.state, decision)
     engine._snapshot()
     stores.log.append(toy().events[HALF:])
-    engine._catch_up()
+    engine.catch_up()
     engine._snapshot()
     for snapshots in (None, stores.snapshots):
         again = matrix_at(decision, stores.log, app.view, app.schema, **KINDS, snapshots=snapshots)
@@ -83,7 +83,7 @@ def test_the_slate_follows_from_the_log_at_its_position():
     held = engine.settings
     engine.configure({"rules": {"home": []}})
     stores.log.append(toy().events[HALF:])
-    engine._catch_up()
+    engine.catch_up()
     then = replay(stores.log, app.view, app.schema, **KINDS, until=decision.as_of)
     settings_then = app.settings(then.settings)
     assert settings_then == held
@@ -127,7 +127,7 @@ def test_any_decision_can_be_made_again(before, after, user, n):
     live = decision_matrix(engine.state, decision)
     engine._snapshot()
     engine.stores.log.append(after)
-    engine._catch_up()
+    engine.catch_up()
     again = matrix_at(decision, engine.stores.log, app.view, app.schema, **KINDS, snapshots=engine.stores.snapshots)
     assert again.tobytes() == live.tobytes()
     fresh = new_engine(before)
@@ -149,7 +149,7 @@ def test_a_restart_from_a_snapshot_decides_like_a_full_replay():
     resumed = new_engine(stores=stores)
     whole = Engine(app, "feed", memory_stores(), clock=FixedClock(NOW), ids=resumed.ids, deadline_ms=60_000)
     whole.stores.log.append(toy().events)
-    whole._catch_up()
+    whole.catch_up()
     champion_of(whole, resumed)
     assert resumed.state.position == whole.state.position == len(toy().events)
     for user in ("u2", "u9", "nobody"):

@@ -23,6 +23,9 @@ class ListLog:
     def last(self):
         return len(self.events)
 
+    def find(self, *, type, after, limit):
+        return [event for event in self.events if event.type == type and event.sequence > after][:limit]
+
     def scan(self, since=0, until=None, *, types=None, chunk=10_000):
         found = self.events[since:until]
         self.scanned += len(found)

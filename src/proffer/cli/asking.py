@@ -86,7 +86,7 @@ def _show_slate(engine: Engine, decision: Decision) -> None:
         (
             placed.rank,
             placed.id,
-            _title(engine, placed.id),
+            title_of(engine, placed.id),
             placed.score,
             "; ".join(reason.text for reason in placed.reasons),
         )
@@ -100,7 +100,8 @@ def _show_slate(engine: Engine, decision: Decision) -> None:
     )
 
 
-def _title(engine: Engine, item: str) -> str:
+def title_of(engine: Engine, item: str) -> str:
+    """Return an item's title as it is now, cut to what a table has room for; empty where it has none."""
     known = engine.state.attributes(EntityRef(engine.app.item, item)) or {}
     text = str(known.get(engine.app.schema.entities[engine.app.item].role("title") or "", ""))
     return text if len(text) <= TITLE else f"{text[:TITLE]}…"

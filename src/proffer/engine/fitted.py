@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proffer.app import Pipeline
-from proffer.core.errors import Invalid
+from proffer.core.errors import Busy, Invalid
 from proffer.core.ports import LiveState, ModelRegistry, ModelVersion
 from proffer.models.base import Ranker, Retriever, Tunable
 
@@ -104,7 +104,10 @@ def fit(fitted: Fitted, state: LiveState, at: datetime, labels: Mapping[str, flo
 
 
 def load_fitted(pipeline: Pipeline, registry: ModelRegistry, schema: str) -> Fitted:
-    """Return the pipeline with its champion, or unfitted with the reason why no model serves."""
+    """Return the pipeline with its champion, or unfitted with the reason why no model serves.
+
+    Raises Busy where the registry cannot be reached at the moment.
+    """
     if pipeline.weights:
         return replace(unfitted(pipeline), weights=pipeline.weights, version=DECLARED)
     version, _ = registry.champion(pipeline.name)
@@ -114,6 +117,9 @@ def load_fitted(pipeline: Pipeline, registry: ModelRegistry, schema: str) -> Fit
         return unfitted(pipeline, f"model {version.id} was fitted with another feature view: train again")
     try:
         fitted = restored(pipeline, *registry.load(version.id))
+    except Busy:
+        # The model is as good as before: whoever asks tries again once the store can be reached.
+        raise
     except Exception as error:
         # Whatever is wrong with a model, the ladder can answer without it.
         logger.warning("model %s cannot be loaded: %s", version.id, error)

@@ -10,6 +10,8 @@ from typing import TypedDict
 from proffer.features.state import State
 
 PACKAGE = Path(__file__).parents[1]
+COMPUTING = ("numpy", "numba", "llvmlite", "scipy", "lightgbm", "msgspec", "holidays", "tzdata")
+"""The packages whose version may change a bit of an answer."""
 
 
 class Provenance(TypedDict):
@@ -41,8 +43,33 @@ def code_version() -> str:
         source = path.read_bytes()
         found.update(f"{path.relative_to(PACKAGE).as_posix()} {len(source)}\n".encode())
         found.update(source)
+    return f"{_version('proffer')}+{found.hexdigest()[:16]}"
+
+
+@cache
+def made() -> str:
+    """Return what makes decisions here, as three words: the code, a hash of the packages that compute, the processor.
+
+    Equal bits are promised only where all three are equal.
+
+    >>> code, packages, processor = made().split(" ")
+    >>> code == code_version()
+    True
+    """
+    from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
+
+    packages = " ".join(f"{name}={_version(name)}" for name in COMPUTING)
+    # A virtual machine may hide what a processor of this name can do, and then other kernels run.
+    able = ",".join(sorted(name for name, has in get_host_cpu_features().items() if has))
+    return f"{code_version()} {_short(packages)} {get_host_cpu_name()}-{_short(able)}"
+
+
+def _short(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:8]
+
+
+def _version(package: str) -> str:
     try:
-        told = version("proffer")
+        return version(package)
     except PackageNotFoundError:
-        told = "0"
-    return f"{told}+{found.hexdigest()[:16]}"
+        return "0"

@@ -1,11 +1,13 @@
 """What an engine knows, to look at: decisions, entities, features."""
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from proffer.core.clock import made_at
 from proffer.core.decisions import Decision
 from proffer.core.entities import EntityRef
 from proffer.core.errors import Invalid, NotFound
@@ -16,6 +18,10 @@ from proffer.features.view import FeatureView
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
 
+BEHIND_SECONDS, LOOK_SECONDS = 1.0, 0.02
+CLOCKS_APART = 5.0
+"""Seconds within which an id counts as made just now, by whatever machine's clock."""
+
 
 class Reader:
     """Reads one workspace and changes nothing."""
@@ -24,11 +30,22 @@ class Reader:
         self._engine = engine
 
     def decision(self, id: str) -> Decision:
-        """Return a logged decision. Raises NotFound."""
-        found = self._engine.stores.decisions.get(id)
+        """Return a logged decision. Raises NotFound.
+
+        One that another process made a moment ago is waited for: it writes its decisions behind its answers.
+        """
+        decisions = self._engine.stores.decisions
+        until = time.monotonic() + BEHIND_SECONDS
+        while (found := decisions.get(id)) is None and self._may_come(id) and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
         if found is None:
             raise NotFound("no such decision in this workspace", field="id", remedy="Take the id from a slate.")
         return found
+
+    def _may_come(self, id: str) -> bool:
+        at = made_at(id)
+        age = None if at is None else self._engine.clock.now().timestamp() - at
+        return self._engine.stores.shared and age is not None and abs(age) < CLOCKS_APART
 
     def entity(self, kind: str, id: str) -> dict[str, Any]:
         """Return what is known of an entity. Raises NotFound."""

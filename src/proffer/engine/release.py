@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from proffer.app import App, Pipeline
-from proffer.core.errors import CannotServe, Conflict, Corrupt, Invalid, NotFound, ProfferError
+from proffer.core.errors import Busy, CannotServe, Conflict, Corrupt, Invalid, NotFound, ProfferError
 from proffer.core.ports import ModelRegistry, ModelVersion, Promotion
 from proffer.engine import golden
 from proffer.engine.fitted import Fitted, load_fitted, restored, unfitted
@@ -24,6 +24,7 @@ from proffer.engine.provenance import code_version
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
+    from proffer.engine.live import Live
 
 CHECK_SECONDS = 120.0
 TOLD = 500
@@ -120,8 +121,8 @@ def _serving(engine: "Engine", id: str) -> tuple[str, int]:
     raise Conflict(f"{id} does not serve", field="version", remedy="Roll back the version that does: GET /models.")
 
 
-def serving(engine: "Engine", pipeline: Pipeline) -> Fitted:
-    """Return the pipeline with its champion, or unfitted with the reason why no model serves."""
+def serving(engine: "Live", pipeline: Pipeline) -> Fitted:
+    """Return the pipeline with its champion, or unfitted with the reason why no model serves. Raises Busy."""
     registry = engine.stores.registry
     fitted = load_fitted(pipeline, registry, engine.app.view.version)
     champion, _ = registry.champion(pipeline.name)
@@ -131,6 +132,8 @@ def serving(engine: "Engine", pipeline: Pipeline) -> Fitted:
         return fitted
     try:
         check(engine, champion.id)
+    except Busy:
+        raise
     except Exception as error:
         # At a start too, whatever is wrong with a model, the ladder can answer without it.
         logger.warning("model %s does not serve: %s", champion.id, error)
@@ -198,7 +201,7 @@ def _gone(pipeline: Pipeline, parameters: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def check(engine: "Engine", id: str) -> None:
+def check(engine: "Live", id: str) -> None:
     """Load a version and answer its golden rows, once for each version of the code. Raises CannotServe."""
     registry, code = engine.stores.registry, code_version()
     if registry.vouched(id, code):

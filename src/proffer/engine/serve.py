@@ -9,15 +9,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from proffer.app import Settings
+from proffer.core.checks import check_json
 from proffer.core.decisions import Considered, Decision, Placed
 from proffer.core.errors import Busy, Invalid, ProfferError
 from proffer.core.queries import Query
 from proffer.engine.explore import without_exploration
 from proffer.engine.fitted import Fitted
 from proffer.engine.pool import Pool, gather, given, permitted, pinned, rules_of
+from proffer.engine.provenance import made
 from proffer.engine.ranking import Ranked, rank
 from proffer.engine.rules import RuleSet
 from proffer.engine.slate import Lineup, line_up, make_slate
@@ -103,7 +106,11 @@ class Decided(NamedTuple):
 
 def decide(asked: Asked, started: float, deadline_ms: float) -> Decided:
     """Answer a query from the highest rung that works."""
-    ranked, rung, fallback = climb_down(asked, started, deadline_ms)
+    return answer(asked, *climb_down(asked, started, deadline_ms))
+
+
+def answer(asked: Asked, ranked: Ranked, rung: str, fallback: str | None) -> Decided:
+    """Turn the ranking of a rung into a slate: rules, diversity, exploration, reasons."""
     lineup = line_up(ranked, asked.fitted, asked.settings, asked.rules, asked.query)
     slate = make_slate(lineup, ranked, asked.fitted, asked.state, asked.query)
     return Decided(ranked, lineup, slate, rung, fallback)
@@ -120,18 +127,25 @@ def recommend(engine: "Engine", query: Query, started: float, *, drawing: bool =
         settings = engine.settings if drawing else without_exploration(engine.app, engine.settings)
         asked = Asked.of(query, engine.fitted[query.pipeline], settings, engine.state, shown)
         decided = decide(asked, started, engine.deadline_ms)
-        as_of = engine.state.position
-        found = considered(decided.ranked, asked.fitted, engine.state.ids)
+        decision = written(engine.ids.new("d"), asked, decided)
+    return replace(decision, took_ms=round((time.perf_counter() - started) * 1000, 3))
+
+
+def written(id: str, asked: Asked, decided: Decided) -> Decision:
+    """Return an answer as it is logged, with all that is needed to make it again."""
+    fitted, state = asked.fitted, asked.state
     return Decision(
-        id=engine.ids.new("d"),
-        query=query,
-        as_of=as_of,
-        considered=found,
+        id=id,
+        query=asked.query,
+        as_of=state.position,
+        considered=considered(decided.ranked, fitted, state.ids),
         slate=decided.slate,
         model=decided.rung,
-        schema=engine.app.view.version,
+        schema=state.view.version,
         fallback=decided.fallback,
-        took_ms=round((time.perf_counter() - started) * 1000, 3),
+        version=fitted.version,
+        asked=tuple(name for name in fitted.retrievers if name in asked.scored),
+        made=made(),
     )
 
 
@@ -143,6 +157,10 @@ def check(engine: "Engine", query: Query) -> None:
         raise Invalid("lambda lies in 0..1", field="diversity", remedy="1 means relevance only.")
     if query.language not in LANGUAGES:
         raise Invalid("reasons speak en or sv", field="language", remedy="Send en or sv.")
+    if query.at.tzinfo is None:
+        raise Invalid("the time has no zone", field="at", remedy="Give one, for example UTC.")
+    # What cannot be logged could not be made again.
+    check_json(dict(query.context), "context")
     if query.subject.kind != engine.app.subject:
         raise Invalid(f"the subject is a {engine.app.subject}", field="subject", remedy="Send its id.")
     if query.candidates is not None:
@@ -219,12 +237,18 @@ def by_rung(asked: Asked, name: str, *, late: bool = False) -> Ranked:
 
     When it is `late`, nobody is asked who has not answered yet, but for the last rung.
     """
-    weights = np.array([float(source == name) for source in asked.fitted.sources])
     if name in asked.fitted.retrievers:
         asked.ask(name)
-        return Ranked.by(asked.pool((name,), ()), asked.fitted, weights, asked.state.ids)
+        return by_one(asked, name, (name,))
     names = working(asked, asked.fitted.pipeline.ladder[-1:] if late else tuple(asked.fitted.retrievers))
-    return Ranked.by(asked.pool(names, (name,)), asked.fitted, weights, asked.state.ids)
+    return by_one(asked, name, names)
+
+
+def by_one(asked: Asked, name: str, names: Sequence[str]) -> Ranked:
+    """Rank what these retrievers, each asked before, propose by one source alone."""
+    weights = np.array([float(source == name) for source in asked.fitted.sources])
+    heuristics = () if name in asked.fitted.retrievers else (name,)
+    return Ranked.by(asked.pool(names, heuristics), asked.fitted, weights, asked.state.ids)
 
 
 def working(asked: Asked, names: Sequence[str]) -> tuple[str, ...]:

@@ -7,19 +7,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from proffer.app import Settings
+from proffer.app import Exploration, Settings
 from proffer.core.candidates import Candidates
 from proffer.core.decisions import Placed
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
-from proffer.engine.explore import Drawn, exploration_of, explore
+from proffer.engine.explore import Drawn, Walk, exploration_of, explore
 from proffer.engine.fitted import Fitted
 from proffer.engine.pool import Pool
 from proffer.engine.ranking import Ranked, ranking
 from proffer.engine.reasons import Reasons
 from proffer.engine.rules import RuleSet
 from proffer.features.state import State
-from proffer.models.base import Similar
+from proffer.models.base import Similar, can_weigh
 from proffer.models.rerankers.mmr import MMR
 
 DIVERSIFIED = 4
@@ -38,19 +38,39 @@ class Lineup(NamedTuple):
     explored: frozenset[int] = NOTHING_DRAWN.explored
 
 
-def line_up(ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query) -> Lineup:
-    """Return a pool's rows after boosts, MMR, exploration, caps and pins."""
+class Arranged(NamedTuple):
+    """A pool before chance, caps and pins have their say: rows best first after MMR (m,), `scores` after boosts (m,),
+    and (position, row) of what is pinned."""
+
+    order: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    fixed: list[tuple[int, int]]
+
+    def walk(self, pool: Pool, rules: RuleSet, exploration: Exploration) -> Walk:
+        """Return the places in which exploration draws, none filled yet."""
+        pinned = [row for _, row in self.fixed]
+        return Walk(self.order.tolist(), self.scores, pool.ordinals, rules, exploration, pinned)
+
+
+def arrange(ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query) -> Arranged:
+    """Return a pool's rows after boosts and MMR, with what is pinned."""
     pool, state = ranked.pool, rules.state
     scores = ranked.scores + lift(ranked, rules)
     order = ranking(scores, pool.ordinals, state.ids)
     order = diversify(order, scores, pool, fitted, settings, state, query)
+    return Arranged(order, scores, pinned_rows(pool, rules))
+
+
+def line_up(ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query) -> Lineup:
+    """Return a pool's rows after boosts, MMR, exploration, caps and pins."""
+    pool = ranked.pool
+    order, scores, fixed = arranged = arrange(ranked, fitted, settings, rules, query)
     exploration = exploration_of(fitted.pipeline, settings)
     if exploration.policy != "off":
-        fixed = pinned_rows(pool, rules)
-        drawn = explore(order.tolist(), scores, pool.ordinals, rules, exploration, [row for _, row in fixed])
+        drawn = explore(arranged.walk(pool, rules, exploration), query.id)
         return Lineup(scores, pin(drawn.rows, fixed), drawn.propensity, drawn.explored)
     order = order[rules.capped(pool.ordinals[order].tolist())]
-    return Lineup(scores, pin(order.tolist(), pinned_rows(pool, rules)))
+    return Lineup(scores, pin(order.tolist(), fixed))
 
 
 def make_slate(lineup: Lineup, ranked: Ranked, fitted: Fitted, state: State, query: Query) -> tuple[Placed, ...]:
@@ -92,7 +112,7 @@ def diversify(
     share = mmr.share if query.diversity is None else query.diversity
     if share == 1.0 or len(order) < 3:
         return order
-    alike = similarity(fitted)
+    alike = similarity(fitted, settings.content)
     if alike is None:
         return order
     head = order[: max(DIVERSIFIED * query.n, 50)]
@@ -109,9 +129,21 @@ def diversify(
     )
 
 
-def similarity(fitted: Fitted) -> Callable[[NDArray[np.int64], LiveState], NDArray[np.float32]] | None:
-    """Return what tells how alike items are (m, m), from the first retriever that can."""
-    return next((r.similarity for r in fitted.retrievers.values() if isinstance(r, Similar)), None)
+def similarity(
+    fitted: Fitted, content: Mapping[str, float] | None = None
+) -> Callable[[NDArray[np.int64], LiveState], NDArray[np.float32]] | None:
+    """Return what tells how alike items are (m, m), from the first retriever that can.
+
+    `content` weighs the attributes; None leaves them as they were weighed last.
+    """
+    retriever = next((one for one in fitted.retrievers.values() if isinstance(one, Similar)), None)
+    if retriever is None:
+        return None
+    alike = retriever.similarity
+    # Nobody may have asked it for scores since the settings changed.
+    if content is not None and can_weigh(retriever):
+        retriever.weigh(content)
+    return alike
 
 
 def pinned_rows(pool: Pool, rules: RuleSet) -> list[tuple[int, int]]:

@@ -45,28 +45,37 @@ def _among(value: Any, wanted: Sequence[Any]) -> bool:
     return any(member in wanted for member in value) if isinstance(value, list) else value in wanted
 
 
+class _Kept:
+    """What an `ItemColumn` read of one state: a number for each item (n,), and where it was revised then (n,)."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.values, self.seen = np.empty(0), np.empty(0, np.int64)
+
+
 class ItemColumn:
     """A number for each item of a state, read off its attributes; items whose attributes did not change are kept.
 
-    It may be asked about several states in turn (workspaces of one application, the past of a back-test).
+    It may be asked about several states, in turn or at once: workspaces of one application, the past of a back-test
+    or of a replay. Whoever reads a whole past does not keep those waiting who ask about the present.
     """
 
     def __init__(self, read: Callable[[Mapping[str, Any]], float]) -> None:
         self.read = read
         self._lock = Lock()
-        self._known: WeakKeyDictionary[LiveState, tuple[NDArray[np.float64], NDArray[np.int64]]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[LiveState, _Kept] = WeakKeyDictionary()
 
     def look(self, state: LiveState) -> NDArray[np.float64]:
         """Return the numbers as of the state's position (n,)."""
         with self._lock:
-            values, seen = self._known.get(state, (np.empty(0), np.empty(0, np.int64)))
+            kept = self._known.setdefault(state, _Kept())
+        with kept.lock:
             revised = state.revised()
-            new = len(revised) - len(seen)
+            new = len(revised) - len(kept.seen)
             if new > 0:
-                values = np.concatenate([values, np.zeros(new)])
-                seen = np.concatenate([seen, np.full(new, -1, np.int64)])
-                self._known[state] = values, seen
-            for row in np.flatnonzero(seen != revised).tolist():
-                values[row] = self.read(state.attributes(EntityRef(state.kind, state.ids[row])) or {})
-                seen[row] = revised[row]
-            return values
+                kept.values = np.concatenate([kept.values, np.zeros(new)])
+                kept.seen = np.concatenate([kept.seen, np.full(new, -1, np.int64)])
+            for row in np.flatnonzero(kept.seen != revised).tolist():
+                kept.values[row] = self.read(state.attributes(EntityRef(state.kind, state.ids[row])) or {})
+                kept.seen[row] = revised[row]
+            return kept.values

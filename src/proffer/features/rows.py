@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from proffer.features.base import Scope
 from proffer.features.chain import Chain
-from proffer.features.compile import Ints, compiled
+from proffer.features.compile import Floats, Ints, compiled
 from proffer.features.encode import EventColumns, EventTypes
 from proffer.features.layout import Layout
 from proffer.features.registry import Registry
@@ -76,6 +76,11 @@ class ScopeRows:
         """Merge the row of one item (entity number) into that of another; pairs with the other item stay behind."""
         if self.scope.parts == ("target",):
             self._merge(registry.keys.view[[into]], registry.keys.view[[other]])
+
+    def owned(self, number: int) -> tuple[Ints, Floats]:
+        """Return the other keys (r,) and copies of the rows (r, width) of an actor's pairs, the newest first."""
+        rows = self._by_actor.rows(number) if self._owned else np.zeros(0, np.int64)
+        return self._others.view[rows].copy(), self.table.rows[rows].copy()
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return copies of the rows, and of their owners."""

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from proffer.core.entities import EntityRef
 from proffer.core.errors import Corrupt, Invalid, NotFound
-from proffer.core.events import ENTITY_DELETE, ENTITY_MERGE, ENTITY_SET, SETTINGS_SET, Event
+from proffer.core.events import (
+    ENTITY_DELETE,
+    ENTITY_ERASE,
+    ENTITY_MERGE,
+    ENTITY_SET,
+    ERASED,
+    NOT_NAMED,
+    SETTINGS_SET,
+    Event,
+)
 from proffer.core.ports import Interactions
 from proffer.core.schema import Schema
 from proffer.features import live
@@ -27,14 +36,16 @@ from proffer.features.view import FeatureView
 _RUN = 1 << 15
 _FORMAT = 2
 """Goes up whenever a snapshot holds other arrays, so that an older one is passed over and the log replayed."""
-_FACTS = (ENTITY_SET, ENTITY_DELETE, ENTITY_MERGE, SETTINGS_SET)
+_FACTS = (ENTITY_SET, ENTITY_DELETE, ENTITY_MERGE, SETTINGS_SET, ENTITY_ERASE, ERASED)
 
 
 class State:
     """Rows of a view, attributes, catalogue and interactions as of one position of the log; a `LiveState`.
 
     `subject` and `item` are the kinds of who is served and of what is. Folding events together, one by one, or from a
-    snapshot on gives the same bits. Raises Invalid when the view reads what is not known at decision time.
+    snapshot on gives the same bits. `erased_at` is the sequence of the last note of an erasure that was folded,
+    `cleared` that of the last one that the log held when its folding began: what came after it may be folded of rows
+    that the log has no more. Raises Invalid when the view reads what is not known at decision time.
     """
 
     half_lives = live.HALF_LIVES
@@ -47,6 +58,7 @@ class State:
         self.settings: dict[str, Any] = {}
         self.latest = 0.0
         self.merged = 0
+        self.erased_at = self.cleared = 0
         self._faded_at, self._faded = (0, 0.0), dict[float, Floats]()
         self._indexed, self._index = (0, 0), np.empty(0, np.int64)
         self.registry = Registry(schema, subject, item)
@@ -74,6 +86,11 @@ class State:
         ]
         declared = f"{_FORMAT} {self.view.version} {self.layout!r} {events} {kinds} {self.subject_kind} {self.kind}"
         return blake2b(declared.encode(), digest_size=8).hexdigest()
+
+    @property
+    def outdated(self) -> bool:
+        """Return whether somebody was erased whose events it has folded: replay the log instead of keeping it."""
+        return self.erased_at > self.cleared
 
     def fold(self, events: Sequence[Event]) -> None:
         """Fold events in order of the log. Raises Invalid, with nothing folded, when a sequence does not ascend."""
@@ -231,8 +248,11 @@ class State:
         parts = {f"scope/{name}": held.snapshot() for name, held in self.scopes.items()}
         parts |= {"registry": self.registry.snapshot(), "history": self._history.snapshot()}
         arrays = {f"{part}/{name}": array for part, held in parts.items() for name, array in held.items()}
-        settings = msgspec.json.encode({"version": self.version, "settings": self.settings, "latest": self.latest})
-        return {**arrays, "state": np.frombuffer(settings, np.uint8)}
+        told = {
+            "version": self.version, "settings": self.settings, "latest": self.latest, "erased_at": self.erased_at,
+            "cleared": self.cleared,
+        }  # fmt: skip
+        return {**arrays, "state": np.frombuffer(msgspec.json.encode(told), np.uint8)}
 
     @classmethod
     def restore(
@@ -245,6 +265,7 @@ class State:
         if declared["version"] != state.version:
             raise Corrupt("the snapshot is of another view", field="snapshot", remedy="Replay the log instead.")
         state.position, state.settings, state.latest = position, declared["settings"], declared["latest"]
+        state.erased_at, state.cleared = declared.get("erased_at", 0), declared.get("cleared", 0)
         state.registry.restore(_below(arrays, "registry/"))
         state._history.restore(_below(arrays, "history/"), state.registry)
         for name, held in state.scopes.items():
@@ -264,6 +285,15 @@ class State:
         if event.type == SETTINGS_SET:
             self.settings = {**self.settings, **event.fields}
             return
+        if event.type == ENTITY_ERASE:
+            self._erase(event, pending)
+            return
+        if event.type == ERASED:
+            # What was done is gone; that something was mentioned stays, so that later ordinals do.
+            for ref in (event.actor, event.target):
+                if ref is not None and ref != NOT_NAMED:
+                    pending.number(ref, event)
+            return
         actor = pending.number(event.actor, event)
         if event.type == ENTITY_SET:
             self.registry.set(actor, event.fields, event.sequence)
@@ -274,6 +304,12 @@ class State:
             if other != actor:
                 self._flush(pending)
                 self._merge(actor, other, event.sequence)
+
+    def _erase(self, event: Event, pending: Pending) -> None:
+        """Note an erasure, and take what goes by another name since off the catalogue."""
+        self.erased_at = event.sequence
+        for kind, token in event.fields.get("tokens", ()):
+            self.registry.delete(pending.number(EntityRef(kind, token), event), event.sequence)
 
     def _merge(self, into: int, other: int, sequence: int) -> None:
         known = self.registry
