@@ -13,7 +13,7 @@ from proffer.apps.feed.app import HOME
 from proffer.apps.feed.app import app as feed
 from proffer.core.errors import CannotStart, Invalid
 from proffer.engine.batch import recommend_all
-from proffer.engine.explore import explore, standing
+from proffer.engine.explore import Walk, explore, standing
 from proffer.engine.rules import RuleSet
 from tests.engine.worlds import NOW, PLAIN, accepted, asks, did, few_posts, new_engine, toy
 
@@ -29,7 +29,7 @@ def drawn(engine, query, exploration, scores, **rest):
     rules = RuleSet(engine.settings.rules.get("home", ()), query, engine.state)
     ordinals = engine.state.ordinals(sorted(engine.state.ids))
     order = np.argsort(-np.array(scores), kind="stable").tolist()
-    return explore(order, np.array(scores), ordinals, rules, exploration, **rest)
+    return explore(Walk(order, np.array(scores), ordinals, rules, exploration, **rest), query.id)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -35,42 +36,100 @@ def without_exploration(app: App, settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, exploration={pipeline.name: NO_EXPLORATION for pipeline in app.pipelines})
 
 
-def explore(
-    order: Sequence[int], scores: NDArray[np.floating], ordinals: NDArray[np.int64], rules: RuleSet,
-    exploration: Exploration, pinned: Sequence[int] = (),
-) -> Drawn:  # fmt: skip
+def explore(walk: "Walk", seed: str) -> Drawn:
     """Draw the places of a slate one after the other, keep every cap, and return all rows that stay.
 
-    `order` are rows of the pool best first, `scores` (m,) after boosts, `ordinals` (m,). The `pinned` rows, whose
-    places are fixed, are not drawn, but count for the caps. Places beyond the query's `n` follow in their order. The
-    generator is seeded with the query's id, so that a decision made again draws the same.
+    Places beyond the query's `n` follow in their order. The generator is seeded with the query's id, so that a
+    decision made again draws the same.
     """
-    caps, n, fixed = Caps(rules), rules.query.n, frozenset(pinned)
-    for row in pinned:
-        caps.take(int(ordinals[row]))
-    free = [row for row in order if row not in fixed]
-    depth = max(exploration.depth, n)
-    head, tail = free[:depth], free[depth:]
-    draw = Draw(exploration, standing(head, scores), rules.query.id)
-    rows: list[int] = []
-    chances, explored = dict.fromkeys(pinned, 1.0), set()
-    while head and len(rows) < n:
-        may = [place for place, row in enumerate(head) if not caps.caps or caps.allow(int(ordinals[row]))]
-        if not may:
-            break
-        chosen, chance = draw.one(may)
-        row = head[chosen]
-        caps.take(int(ordinals[row]))
-        rows.append(row)
+    rng = np.random.default_rng(int.from_bytes(blake2b(seed.encode(), digest_size=8).digest(), "big"))
+    chances, explored = dict.fromkeys(walk.pinned, 1.0), set()
+    while (choice := walk.choice()) is not None:
+        row, chance = choice.draw(rng)
+        walk.take(row)
         chances[row] = chance
-        if chosen != may[0]:
+        if row != choice.rows[0]:
             explored.add(row)
-        head.pop(chosen)
-        draw.drop(chosen)
-    rest = [row for row in (*head, *tail) if caps.take(int(ordinals[row]))]
+    placed, rest = [*walk.rows], walk.rest()
     # Where the head ran dry there was one choice left for each place.
-    chances |= dict.fromkeys(rest[: max(n - len(rows), 0)], 1.0)
-    return Drawn([*rows, *rest], chances, frozenset(explored))
+    chances |= dict.fromkeys(rest[: max(walk.n - len(placed), 0)], 1.0)
+    return Drawn([*placed, *rest], chances, frozenset(explored))
+
+
+class Choice(NamedTuple):
+    """What may stand at a place: rows of the pool, best first, and the chance of each (c,); they add up to 1."""
+
+    rows: list[int]
+    chances: NDArray[np.float64]
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, float]:
+        """Draw one of the rows and return it with its chance, above 0 and at most 1."""
+        ends = np.cumsum(self.chances)
+        found = int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))
+        chosen = min(found, int(np.flatnonzero(self.chances)[-1]))
+        return self.rows[chosen], min(float(self.chances[chosen]), 1.0)
+
+    def chance(self, row: int) -> float:
+        """Return the chance of a row, 0 where it cannot stand here."""
+        return min(float(self.chances[self.rows.index(row)]), 1.0) if row in self.rows else 0.0
+
+
+class Walk:
+    """The places of a slate filled one after the other: what may stand next, and how likely each is.
+
+    Drawing and asking how likely a slate was take the same steps. `order` are rows of the pool best first, `scores`
+    (m,) after boosts, `ordinals` (m,). The `pinned` rows, whose places are fixed, are not drawn, but count for the
+    caps. `rows` holds what was placed.
+    """
+
+    def __init__(
+        self, order: Sequence[int], scores: NDArray[np.floating], ordinals: NDArray[np.int64], rules: RuleSet,
+        exploration: Exploration, pinned: Sequence[int] = (),
+    ) -> None:  # fmt: skip
+        self.rows: list[int] = []
+        self.n, self.pinned = rules.query.n, tuple(pinned)
+        self._caps, self._ordinals = Caps(rules), ordinals
+        for row in pinned:
+            self._caps.take(int(ordinals[row]))
+        fixed = frozenset(pinned)
+        free = [row for row in order if row not in fixed]
+        depth = max(exploration.depth, self.n)
+        self._head, self._tail = free[:depth], free[depth:]
+        self._exploration, self._worth = exploration, standing(self._head, scores)
+
+    def choice(self) -> Choice | None:
+        """Return what may be drawn for the next place, None where nothing is drawn any more."""
+        if len(self.rows) >= self.n:
+            return None
+        may = [place for place, row in enumerate(self._head) if not self._caps.caps or self._allows(row)]
+        return Choice([self._head[place] for place in may], self._chances(may)) if may else None
+
+    def take(self, row: int) -> None:
+        """Place a row that may stand next."""
+        place = self._head.index(row)
+        self._caps.take(int(self._ordinals[row]))
+        self.rows.append(row)
+        self._head.pop(place)
+        self._worth = np.delete(self._worth, place)
+
+    def rest(self) -> list[int]:
+        """Return what follows when nothing more is drawn, every cap kept; the walk ends here."""
+        return [row for row in (*self._head, *self._tail) if self._caps.take(int(self._ordinals[row]))]
+
+    def _allows(self, row: int) -> bool:
+        return self._caps.allow(int(self._ordinals[row]))
+
+    def _chances(self, may: Sequence[int]) -> NDArray[np.float64]:
+        """Return the chance of each place of the head in `may`, best first, to be drawn next."""
+        if self._exploration.policy == "plackett_luce":
+            # Relative to the best that may still stand, so that not all of them vanish.
+            worth = self._worth[list(may)]
+            lifted = np.exp((worth - worth.max()) / self._exploration.temperature)
+            return np.asarray(lifted / lifted.sum())
+        epsilon = self._exploration.epsilon if self._exploration.policy == "epsilon" else 0.0
+        found = np.full(len(may), epsilon / len(may))
+        found[0] += 1.0 - epsilon
+        return found
 
 
 def standing(rows: Sequence[int], scores: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -81,35 +140,3 @@ def standing(rows: Sequence[int], scores: NDArray[np.floating]) -> NDArray[np.fl
     values = np.sort(scores[list(rows)].astype(np.float64))[::-1]
     spread = float(values.std()) if len(values) else 0.0
     return np.asarray((values - values.max()) / spread if spread > 0.0 else np.zeros(len(values)))
-
-
-class Draw:
-    """Draws one place after the other from worths (h,) by a policy."""
-
-    def __init__(self, exploration: Exploration, worth: NDArray[np.float64], seed: str) -> None:
-        self.exploration = exploration
-        self.worth = worth
-        self.rng = np.random.default_rng(int.from_bytes(blake2b(seed.encode(), digest_size=8).digest(), "big"))
-
-    def chances(self, may: Sequence[int]) -> NDArray[np.float64]:
-        """Return the chance of each place in `may`, best first, to be drawn next; they add up to 1."""
-        if self.exploration.policy == "plackett_luce":
-            # Relative to the best that may still stand, so that not all of them vanish.
-            worth = self.worth[list(may)]
-            lifted = np.exp((worth - worth.max()) / self.exploration.temperature)
-            return np.asarray(lifted / lifted.sum())
-        found = np.full(len(may), self.exploration.epsilon / len(may))
-        found[0] += 1.0 - self.exploration.epsilon
-        return found
-
-    def one(self, may: Sequence[int]) -> tuple[int, float]:
-        """Draw one of the places in `may` and return it with its chance, above 0 and at most 1."""
-        chances = self.chances(may)
-        ends = np.cumsum(chances)
-        found = int(np.searchsorted(ends, self.rng.random() * ends[-1], side="right"))
-        chosen = min(found, int(np.flatnonzero(chances)[-1]))
-        return may[chosen], min(float(chances[chosen]), 1.0)
-
-    def drop(self, place: int) -> None:
-        """Leave out a place that was drawn."""
-        self.worth = np.delete(self.worth, place)

@@ -1,7 +1,7 @@
 """Lists that were really shown: logged decisions, read as they were made, with the answers they got."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from proffer.app import Labels
 from proffer.core.decisions import Decision
 from proffer.core.events import Event
 from proffer.engine.fitted import Fitted, unfitted
@@ -40,10 +41,14 @@ class Joined:
 
     def found(self, past: Past) -> Answers:
         """Return what the answers to each item say together."""
+        return self.graded(past.app.labels)
+
+    def graded(self, labels: Labels) -> Answers:
+        """Return what the answers to each item say together, combined as declared."""
         self.answers.sort(key=lambda answer: answer[0])
         codes = {item: code for code, item in enumerate(dict.fromkeys(item for _, item, _ in self.answers))}
         items = np.array([codes[item] for _, item, _ in self.answers], np.int64)
-        kept, grades = graded_items(items, np.array([weight for *_, weight in self.answers]), past.app.labels)
+        kept, grades = graded_items(items, np.array([weight for *_, weight in self.answers]), labels)
         names = [*codes]
         return Answers(tuple(names[code] for code in kept.tolist()), grades)
 
@@ -153,15 +158,16 @@ def join(past: Past, since: float, until: float) -> list[Joined]:
             weight = weights.get(event.type, 0.0)
             target, at = event.target, event.at.timestamp()
             if weight and target is not None and target.kind == past.app.item and since <= at < until:
-                answered = _answered(event, target.id, at, by_query, by_subject.get(event.actor.id, ()), window)
+                answered = answers_to(event, target.id, at, by_query, by_subject.get(event.actor.id, ()), window)
                 if answered is not None:
                     answered.answers.append((at, target.id, weight))
     return [*closed]
 
 
-def _answered(
-    event: Event, item: str, at: float, by_query: dict[str, Joined], mine: Sequence[Joined], window: float
+def answers_to(
+    event: Event, item: str, at: float, by_query: Mapping[str, Joined], mine: Sequence[Joined], window: float
 ) -> Joined | None:
+    """Return the decision that an event with an item answers: of those by query, or of the actor's in order of time."""
     if event.query_id is not None:
         named = by_query.get(event.query_id)
         return named if named is not None and item in named.items else None

@@ -1,1 +1,1 @@
-"""Nothing yet: assignment, significance and rollout come with the models that learn."""
+"""Experiments as pure functions: off-policy estimation, and how much two rankings agree."""
