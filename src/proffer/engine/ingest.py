@@ -1,17 +1,38 @@
 """Rows of JSON become events, or rejects with a reason."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from proffer.core.checks import LATEST_AHEAD
 from proffer.core.clock import Ids
 from proffer.core.errors import Invalid
-from proffer.core.events import Event, Reject
+from proffer.core.events import Event, Receipt, Reject
 from proffer.core.schema import Schema
+
+if TYPE_CHECKING:
+    from proffer.engine.engine import Engine
+
+
+def append(engine: "Engine", read: Sequence[Event | Reject], repairs: int | None = None) -> list[Receipt]:
+    """Append rows durably and return a receipt for each; what was erased and is sent again counts as a duplicate.
+
+    A row that cannot be read and names somebody erased is kept without its content.
+    """
+    known = engine.known_erased
+    known.follow(engine.state.erased_at)
+    if not len(known):
+        return engine.stores.log.append(read, repairs=repairs)
+    kinds = tuple(engine.app.schema.entities)
+    placed = [known.row(row, kinds) if isinstance(row, Reject) else known.tombstone(row, kinds) or row for row in read]
+    receipts = engine.stores.log.append(placed, repairs=repairs)
+    return [
+        msgspec.structs.replace(receipt, id=row.id) if isinstance(row, Event) and row is not stored else receipt
+        for receipt, row, stored in zip(receipts, read, placed, strict=True)
+    ]
 
 
 def read_row(schema: Schema, row: Any, now: datetime, ids: Ids, source: str) -> Event | Reject:
