@@ -52,7 +52,7 @@ def filled(home: Path, posts: int, events: int) -> Engine:
     rows = [*happened(posts, events)]
     for start in range(0, len(rows), 5_000):
         engine.stores.log.append(rows[start : start + 5_000])
-    engine._catch_up()
+    engine.catch_up()
     return engine
 
 

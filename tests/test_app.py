@@ -61,3 +61,9 @@ def test_empty_settings_are_the_declared_ones():
 def test_sound_conditions(where):
     rule = {"do": "filter", "where": where}
     assert app.settings({"rules": {"home": [rule]}}).rules["home"][0].where == where
+
+
+@pytest.mark.parametrize("name", ["erased", "entity.erase", "settings.set"])
+def test_the_engines_own_names_are_taken(name):
+    with pytest.raises(CannotStart, match="the engine's own"):
+        replace(app, events=(*app.events, EventType(name, "user")))

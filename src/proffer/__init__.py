@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from proffer.core.queries import Query
     from proffer.core.schema import Attribute, EntityKind, EventType, Field
     from proffer.engine.engine import Engine
+    from proffer.engine.replay import Change
     from proffer.features.base import Scope
     from proffer.features.view import FeatureView
 
 _HOMES = {
     "App": "proffer.app",
     "Attribute": "proffer.core.schema",
+    "Change": "proffer.engine.replay",
     "Decision": "proffer.core.decisions",
     "Engine": "proffer.engine.engine",
     "EntityKind": "proffer.core.schema",
@@ -44,6 +46,7 @@ _HOMES = {
 __all__ = [
     "App",
     "Attribute",
+    "Change",
     "Decision",
     "Engine",
     "EntityKind",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from proffer.core.cron import check_cron
 from proffer.core.errors import CannotStart, Invalid
-from proffer.core.events import Event
+from proffer.core.events import RESERVED, Event
 from proffer.core.queries import Query
 from proffer.core.schema import EntityKind, EventType, Schema
 from proffer.features.conditions import OPERATORS, Condition
@@ -27,6 +27,8 @@ MOST_DAYS, MOST_SPREADS = 36_500.0, 1_000.0
 MOST_PEAKED, DEEPEST = 0.001, 500
 TRAINING = {"seconds": (1.0, 604_800.0), "memory_mb": (64.0, 1_048_576.0)}
 """What a training may be limited to, from and to."""
+WATCH = {"seconds": (0.0, 604_800.0), "sample": (1.0, 10_000.0), "memory_mb": (64.0, 1_048_576.0)}
+"""How often decisions may be replayed to look for skew, how many, and within what memory, from and to."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -134,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `schedule`: when a server trains a pipeline by itself, a cron expression in the machine's local time or "off".
     `training`: what a training may use, `seconds` of wall clock and `memory_mb` of resident memory.
     `exploration`: how places are drawn by chance, by pipeline name.
+    `watch`: every so many `seconds` (0: never) a child of `memory_mb` replays a `sample` of the decisions since.
     """
 
     labels: dict[str, float] = {}
@@ -145,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     schedule: dict[str, str] = {}
     training: dict[str, float] = {}
     exploration: dict[str, Exploration] = {}
+    watch: dict[str, float] = {}
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +204,9 @@ class App:
             raise CannotStart(f"application {self.name} declares no entity kind {', '.join(sorted(missing))}")
         if not self.pipelines:
             raise CannotStart(f"application {self.name} declares no pipeline")
+        taken = RESERVED & {*(event.name for event in self.events), *kinds}
+        if taken:
+            raise CannotStart(f"{', '.join(sorted(taken))} of {self.name} is a name of the engine's own")
         for event in self.events:
             unknown = {event.actor, *event.targets} - kinds
             if unknown:
@@ -268,6 +275,9 @@ class App:
         _known(settings.training, TRAINING, "training")
         for name, value in settings.training.items():
             _between(value, *TRAINING[name], f"training.{name}")
+        _known(settings.watch, WATCH, "watch")
+        for name, value in settings.watch.items():
+            _between(value, *WATCH[name], f"watch.{name}")
         _known(settings.exploration, {p.name for p in self.pipelines}, "exploration")
         for name, exploration in settings.exploration.items():
             check_exploration(exploration, f"exploration.{name}")

@@ -170,3 +170,25 @@ def test_a_missing_model_is_no_error(filled: Site) -> None:
     slate = filled.post("/recommend", {"subject": "u1"}).json()
     assert slate["items"]
     assert slate["fallback"]
+
+
+def test_a_client_that_leaves_in_the_middle_is_no_failure_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    site = Site()
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/v1/feed/events", "raw_path": b"/api/v1/feed/events",
+        "query_string": b"", "headers": [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()],
+    }  # fmt: skip
+    said = iter([{"type": "http.request", "body": b"[", "more_body": True}, {"type": "http.disconnect"}])
+    answered: list[object] = []
+
+    async def receive() -> dict[str, object]:
+        return next(said)
+
+    async def send(message: object) -> None:
+        answered.append(message)
+
+    asyncio.run(site.app(scope, receive, send))
+    assert answered == []
+    assert 'status="499"' in site.send("GET", "/metrics").text
+    assert "failed" not in caplog.text
+    site.close()

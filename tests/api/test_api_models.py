@@ -149,7 +149,7 @@ def stocked(tmp_path: Path) -> tuple[Path, str, str]:
     create(tmp_path, "feed", "feed")
     engine = open_engine(tmp_path, "feed")
     engine.stores.log.append(EVENTS)
-    engine._catch_up()
+    engine.catch_up()
     first, second = saved(engine, FIRST).id, saved(engine, SECOND).id
     engine.release(first, 0)
     engine.close()

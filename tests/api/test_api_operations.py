@@ -274,6 +274,6 @@ def test_health_metrics_and_descriptions(filled: Site) -> None:
     assert 'proffer_receipts_total{verdict="accepted",workspace="feed"} 6.0' in text
     assert 'operation="recordEvents"' in text
     assert "proffer_decisions_total{" in text
-    assert "other" not in text
+    assert 'workspace="other"' not in text
     assert [each["name"] for each in filled.send("GET", "/api/v1").json()["workspaces"]] == ["feed"]
     assert "<script" not in filled.send("GET", "/api/docs", token=None).text

@@ -232,6 +232,10 @@ def test_environment_variables(monkeypatch):
     assert (found.home, found.host, found.port) == (Path(".proffer"), "127.0.0.1", 8750)
     found = environment({"PROFFER_HOME": "/x", "PROFFER_HOST": "::1", "PROFFER_PORT": "0"})
     assert (found.home, found.host, found.port) == (Path("/x"), "::1", 0)
+    found = environment({"PROFFER_DATABASE": "postgresql://me:canary@host/shop"})
+    assert found.database == "postgresql://me:canary@host/shop"
+    assert "canary" not in f"{found} {found!r}"
+    assert environment({"PROFFER_DATABASE": ""}).database is None
     monkeypatch.setenv("PROFFER_PORT", "9001")
     assert environment().port == 9001
 

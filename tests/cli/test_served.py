@@ -128,6 +128,8 @@ def test_the_demo_from_end_to_end(run: Run, tmp_path: Path) -> None:
         assert text in done.stdout
     shares = dict(re.findall(r"│ (Proffer|most popular first)\s+│\s+(\d+)%", done.stdout))
     assert int(shares["Proffer"]) > int(shares["most popular first"])
+    assert "the first slate again, from the log as of event" in done.stdout
+    assert "equal bit for bit, on the same code, packages and processor" in done.stdout
     assert (tmp_path / ".demo" / "feed").is_dir()
     assert not (tmp_path / ".demo" / "feed" / "server.json").exists()
 

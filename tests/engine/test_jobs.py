@@ -94,6 +94,7 @@ def test_a_job_that_does_not_win_leaves_what_served_and_says_why():
         ("raise MemoryError('no room')", "status 1"),
         ("say(error='cannot train', remedy='log more'); sys.exit(1)", "cannot train"),
         ("pass", "gave no version"),
+        ("say(found={'checked': 1})", "gave no version"),
         ("print('{\"version\": 7}'); print('x' * 10_000_000)", "gave no version"),
         ("sys.stdout.buffer.write(bytes(range(256)) * 40)", "gave no version"),
         ("say(version='m_none')", "no model version"),

@@ -119,7 +119,7 @@ def test_events_of_another_writer_are_caught_up():
     few_posts(one)
     assert shown(other) == []
     assert other.reader.health().parts["state"].figures["behind"] == 6
-    other._catch_up()
+    other.catch_up()
     assert other.state.position == 6
     assert len(shown(other)) == 6
 
@@ -205,7 +205,7 @@ def test_a_state_that_was_replayed_without_a_snapshot_leaves_one():
 
 
 def test_a_disk_too_full_for_a_snapshot_does_not_fail_what_was_recorded(monkeypatch):
-    monkeypatch.setattr("proffer.engine.engine.SNAPSHOT_EVERY", 3)
+    monkeypatch.setattr("proffer.engine.live.SNAPSHOT_EVERY", 3)
     engine = new_engine()
 
     def full(*_):
@@ -233,7 +233,7 @@ def test_health_tells_each_part_and_one_that_fails_does_not_hide_the_others():
     engine = new_engine()
     few_posts(engine)
     found = engine.reader.health()
-    assert {*found.parts} == {"log", "state", "models", "decisions"}
+    assert {*found.parts} == {"log", "state", "models", "decisions", "skew"}
     assert found.parts["log"].figures["last"] == 6
 
     def broken():

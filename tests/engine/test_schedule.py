@@ -24,8 +24,9 @@ class Asked:
     def __init__(self, engine: Engine, *, busy: bool = False) -> None:
         self.engine, self.busy, self.times = engine, busy, []
 
-    def start(self, pipeline: str, *, by: str):
+    def start(self, pipeline: str, *, by: str, key: str):
         """Keep a job that ended, and when it was asked for."""
+        assert key.startswith(f"schedule {pipeline} 20")
         if self.busy:
             raise Conflict("a training of home is running: j_9", field="pipeline")
         self.times.append(self.engine.clock.now())

@@ -70,7 +70,7 @@ def trained(tmp_path_factory):
     clock = FixedClock(NOW)
     engine = Engine(app, "feed", sqlite_stores(root), clock=clock, ids=CountingIds(), deadline_ms=60_000)
     engine.stores.log.append(EVENTS)
-    engine._catch_up()
+    engine.catch_up()
     told = []
     version = engine.train(budget=BUDGET, progress=lambda *step: told.append(step))
     decision = engine.recommend(asks("u5", 20))
@@ -147,7 +147,7 @@ def test_a_damaged_model_is_not_served_and_the_ladder_says_so(trained, tmp_path)
 def test_who_only_reads_saves_and_who_writes_adopts(tmp_path):
     writer = opened(tmp_path / "feed")
     writer.stores.log.append(EVENTS)
-    writer._catch_up()
+    writer.catch_up()
     reader = opened(tmp_path / "feed", writable=False)
     try:
         version = reader.train(budget=BUDGET)

@@ -49,6 +49,7 @@ OPERATIONS = (
         summary="Return the settings that differ from what the application declares.",
         returns=Settings,
         answer=EXAMPLE,
+        from_memory=True,
         call=get_settings,
     ),
     Operation(

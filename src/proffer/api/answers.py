@@ -9,7 +9,11 @@ from proffer.core.decisions import Considered, Decision, Placed
 from proffer.core.entities import EntityRef
 from proffer.core.events import Event, Receipt
 from proffer.core.jobs import Job
+from proffer.core.ports import Review
+from proffer.engine import replay
+from proffer.engine.otherwise import Move
 from proffer.engine.status import Origin, PipelineStatus, Trained
+from proffer.engine.verdict import Difference, Ground, Verdict
 
 Members = dict[str, Any]
 
@@ -156,6 +160,9 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
     arm: str
     fallback: str | None
     took_ms: float
+    version: str
+    asked: tuple[str, ...]
+    made: str
 
     @classmethod
     def of(cls, decision: Decision) -> "LoggedDecision":
@@ -181,7 +188,53 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
             arm=decision.arm,
             fallback=decision.fallback,
             took_ms=decision.took_ms,
+            version=decision.version,
+            asked=decision.asked,
+            made=decision.made,
         )
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision as it was logged and as it comes out now.
+
+    `verdict` is exact (bit for bit), close (within 1e-6), differs, or gone where the model of then is gone and another
+    one was asked for; `text` says it in words, with the ground: whether code, packages and processor are those of then.
+    `since` tells what else happened since. `otherwise` is there where something was to be other than it was.
+    """
+
+    decision: str
+    verdict: Verdict
+    text: str
+    differences: tuple[Difference, ...]
+    ground: Ground
+    since: tuple[str, ...]
+    logged: Slate
+    again: Slate | None
+    otherwise: "Instead | None" = None
+
+    @classmethod
+    def of(cls, replayed: replay.Replayed) -> "Replayed":
+        """Return the wire form of a replay."""
+        again = replayed.again
+        return cls(
+            decision=replayed.logged.id, verdict=replayed.verdict, text=replayed.text,
+            differences=replayed.differences, ground=replayed.ground, since=replayed.since,
+            logged=Slate.of(replayed.logged), again=None if again is None else Slate.of(again),
+            otherwise=None if replayed.otherwise is None else Instead.of(replayed.otherwise),
+        )  # fmt: skip
+
+
+class Instead(msgspec.Struct, frozen=True, kw_only=True):
+    """What would have been shown instead, and every item that moved, entered or left, with the reason."""
+
+    change: replay.Change
+    slate: Slate
+    moves: tuple[Move, ...]
+
+    @classmethod
+    def of(cls, otherwise: replay.Otherwise) -> "Instead":
+        """Return the wire form of a counterfactual slate."""
+        return cls(change=otherwise.change, slate=Slate.of(otherwise.decision), moves=otherwise.moves)
 
 
 class Decisions(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,7 +253,10 @@ class Promoted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A model version: what it is and was fitted on, whether it serves now, how it compared, what it learned."""
+    """A model version: what it is and was fitted on, whether it serves now, how it compared, what it learned.
+
+    `reviews` are what was found out about it since, newest first: replays of past decisions under it.
+    """
 
     pipeline: str
     model: Origin
@@ -208,6 +264,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     report: Members
     parameters: Members
     files: dict[str, str]
+    reviews: list[Review]
 
 
 class PipelineModels(msgspec.Struct, frozen=True, kw_only=True):

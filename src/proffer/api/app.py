@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from secrets import token_hex
@@ -12,7 +12,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,7 +21,7 @@ from proffer.api import bodies, problems
 from proffer.api.auth import Access, Keyring, check_access
 from proffer.api.limits import Limits
 from proffer.api.openapi import document
-from proffer.api.operations import PUBLIC, Answer, Call, Operation
+from proffer.api.operations import PUBLIC, READ, REPLAY, WRITE, Answer, Call, Operation
 from proffer.api.site import Site
 from proffer.api.table import OPERATIONS
 from proffer.engine.engine import Engine
@@ -32,6 +32,7 @@ SAFE = {
     b"referrer-policy": b"no-referrer",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
+CLIENT_GONE = 499
 logger = logging.getLogger("proffer.http")
 
 
@@ -48,11 +49,12 @@ def create_app(
     Raises CannotStart for an operation without a scope.
     """
     stores = {name: engine.stores.tokens for name, engine in engines.items()}
+    shared = [name for name, engine in engines.items() if engine.stores.shared]
     description = msgspec.json.encode(document(operations, version("proffer")))
     site = Site(
         engines=dict(engines),
         operations=tuple(operations),
-        keyring=Keyring(stores, local or {}),
+        keyring=Keyring(stores, local or {}, {name: away_of(engines[name]) for name in shared}),
         limits=limits or Limits(),
         document=description,
     )
@@ -67,6 +69,11 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.site = site
     return app
+
+
+def away_of(engine: Engine) -> Callable[[], bool]:
+    """Return what tells whether the database of an engine cannot be reached at the moment."""
+    return lambda: engine.tail.away
 
 
 def _raise(_: Request, error: Exception) -> Response:
@@ -91,6 +98,9 @@ class Door:
         dress = partial(_dress, passage, send)
         try:
             await self.app(scope, receive, dress)
+        except ClientDisconnect:
+            # Nobody is there to be answered, and nothing of ours failed: counted as most servers do.
+            passage.status = CLIENT_GONE
         except Exception as error:
             if passage.status:
                 raise
@@ -151,7 +161,11 @@ class Resource:
             raise HTTPException(405, "this path has no such method", {"Allow": ", ".join(self.methods)})
         passage: Passage = scope["passage"]
         passage.operation = operation.name
-        engines = self._admit(request, operation, passage)
+        engines = await self._admit(request, operation, passage)
+        if operation.lane in (READ, WRITE, REPLAY) and not operation.from_memory:
+            # Before anybody stands in line for a database that does not answer, and keeps the others from memory.
+            for engine in engines.values():
+                engine.tail.check()
         call = Call(
             site=self.site,
             engines=engines,
@@ -165,11 +179,11 @@ class Resource:
         answer = work() if lane is None else await lane.run(work)
         await answer(scope, receive, send)
 
-    def _admit(self, request: Request, operation: Operation, passage: Passage) -> Mapping[str, Engine]:
+    async def _admit(self, request: Request, operation: Operation, passage: Passage) -> Mapping[str, Engine]:
         """Return the engines the request may see. Raises Unauthorized, NotFound, Forbidden or TooMany."""
         if operation.scope == PUBLIC:
             return {}
-        access = passage.access = self.site.keyring.access(request.headers.get("authorization"))
+        access = passage.access = await self.site.keyring.access(request.headers.get("authorization"))
         check_access(operation, access, request.path_params.get("workspace"))
         passage.headers |= self.site.rate.take((access.workspace, access.name))
         return {access.workspace: self.site.engines[access.workspace]}

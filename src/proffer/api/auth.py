@@ -1,18 +1,26 @@
 """Who asks, and what they may do: bearer tokens of one workspace each."""
 
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
+import anyio
+import anyio.to_thread
+
 from proffer.api.operations import ADMIN, PUBLIC, READ, WRITE, Operation
 from proffer.core.clock import Clock
-from proffer.core.errors import Forbidden, NotFound, Unauthorized
+from proffer.core.errors import Busy, Conflict, Forbidden, NotFound, Unauthorized
 from proffer.core.ports import Token, TokenStore
 
 EVERYTHING = (READ, WRITE, ADMIN)
 SECRET_BYTES = 32
 LONGEST = 200
+KEPT_SECONDS = 1.0
+"""So long a token that was taken away may still open a workspace that several processes serve."""
+ASKED_SECONDS, ASKERS = 1.0, 4
+"""How long a request waits for a database to know its token, and how many may ask at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +51,88 @@ def first_token(tokens: TokenStore, clock: Clock) -> str | None:
     if tokens.all():
         return None
     secret = mint()
-    tokens.add(Token(name="first", digest=digest(secret), scopes=EVERYTHING, created_at=clock.now()))
+    try:
+        tokens.add(Token(name="first", digest=digest(secret), scopes=EVERYTHING, created_at=clock.now()))
+    except Conflict:
+        # Of several processes that start at once one shows it.
+        return None
     return secret
 
 
 class Keyring:
     """The tokens of every workspace served, and those of this run alone.
 
-    Tokens are found by the digest of what was sent, so that the time taken tells nothing of a secret.
+    Tokens are found by the digest of what was sent, so that the time taken tells nothing of a secret. Those of a
+    workspace in `shared` are kept in memory for a second, so that not every request asks a database, and for as long as
+    the database is away, which its entry tells: who was let in before goes on.
     """
 
-    def __init__(self, stores: Mapping[str, TokenStore], local: Mapping[str, str]) -> None:
+    def __init__(
+        self, stores: Mapping[str, TokenStore], local: Mapping[str, str],
+        shared: Mapping[str, Callable[[], bool]] | None = None,
+    ) -> None:  # fmt: skip
         self._stores = dict(stores)
         self._local = {digest(secret): workspace for workspace, secret in local.items()}
+        self._shared = dict(shared or {})
+        self._kept: dict[str, tuple[Access, float]] = {}
+        self._askers = anyio.CapacityLimiter(ASKERS)
 
-    def access(self, header: str | None) -> Access:
-        """Return what the Authorization header opens. Raises Unauthorized, the same for every reason."""
-        scheme, _, secret = (header or "").partition(" ")
-        if scheme.lower() == "bearer" and 0 < len(secret) <= LONGEST and secret.isascii():
-            found = self._found(digest(secret))
-            if found is not None:
-                return found
-        remedy = "Send the header Authorization: Bearer TOKEN with a token of this workspace."
-        raise Unauthorized("no token, or one that is not known here", field="Authorization", remedy=remedy)
+    async def access(self, header: str | None) -> Access:
+        """Return what the Authorization header opens. Raises Unauthorized, the same for every reason.
 
-    def _found(self, key: str) -> Access | None:
+        A database is asked by a thread and for a second at most: then who was let in before is let in, another one gets
+        Busy.
+        """
+        key = _key_of(header)
+        known, until = self._kept.get(key, (None, 0.0))
+        if known is not None and (time.monotonic() < until or self._shared[known.workspace]()):
+            return known
+        if key in self._local or not self._shared:
+            return self._found(key)
+        try:
+            with anyio.fail_after(ASKED_SECONDS):
+                return await anyio.to_thread.run_sync(
+                    self._found, key, limiter=self._askers, abandon_on_cancel=True
+                )  # fmt: skip
+        except (TimeoutError, Busy) as error:
+            if known is not None:
+                return known
+            if isinstance(error, Busy):
+                raise
+            raise Busy("the database that keeps the tokens does not answer", remedy="Try again.") from None
+
+    def _found(self, key: str) -> Access:
         if key in self._local:
             return Access(self._local[key], "local", EVERYTHING)
+        away: Busy | None = None
         for workspace, store in self._stores.items():
-            token = store.by_digest(key)
+            try:
+                token = store.by_digest(key)
+            except Busy as error:
+                # It may be a token of another workspace, whose store can be reached.
+                away = error
+                continue
             if token is not None:
-                return Access(workspace, token.name, token.scopes)
-        return None
+                found = Access(workspace, token.name, token.scopes)
+                if workspace in self._shared:
+                    self._kept[key] = found, time.monotonic() + KEPT_SECONDS
+                return found
+        if away is not None:
+            raise away
+        self._kept.pop(key, None)
+        raise _stranger()
+
+
+def _key_of(header: str | None) -> str:
+    scheme, _, secret = (header or "").partition(" ")
+    if scheme.lower() == "bearer" and 0 < len(secret) <= LONGEST and secret.isascii():
+        return digest(secret)
+    raise _stranger()
+
+
+def _stranger() -> Unauthorized:
+    remedy = "Send the header Authorization: Bearer TOKEN with a token of this workspace."
+    return Unauthorized("no token, or one that is not known here", field="Authorization", remedy=remedy)
 
 
 def check_access(operation: Operation, access: Access, workspace: str | None) -> None:

@@ -64,6 +64,7 @@ OPERATIONS = (
         summary="Return what is known of an entity.",
         returns=dict[str, Any],
         answer=POST,
+        from_memory=True,
         call=get,
     ),
     Operation(

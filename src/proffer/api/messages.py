@@ -6,9 +6,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from proffer.app import Rule
+
 LARGEST_BATCH = 1000
 LARGEST_SLATE = 500
 LARGEST_LIST = 1000
+MOST_RULES = 50
 
 Id = Annotated[
     str, Meta(min_length=1, max_length=256, description="An id: 1 to 256 characters, no control characters.")
@@ -44,6 +47,12 @@ class SentEvent(Body, frozen=True, kw_only=True):
 
 
 SentBatch = Annotated[list[SentEvent], Meta(min_length=1, max_length=LARGEST_BATCH)]
+
+
+class EraseQuery(Body, frozen=True, kw_only=True):
+    """`texts`: blank the id also where it stands among other words in texts of others."""
+
+    texts: bool = False
 
 
 class EventsQuery(Body, frozen=True, kw_only=True):
@@ -119,6 +128,32 @@ class Predict(Body, frozen=True, kw_only=True):
     """Pairs to predict, in one request."""
 
     pairs: Annotated[list[Pair], Meta(min_length=1, max_length=LARGEST_LIST)]
+
+
+class Replay(Body, frozen=True, kw_only=True):
+    """What is to be other than it was when a decision was made; a member left out stays as it was.
+
+    `model` is a saved version of the pipeline, `at` a time to ask at, with the log as of then; `rules` replace those of
+    the pipeline.
+    """
+
+    model: Id | None = None
+    at: Annotated[datetime, Meta(tz=True, description="RFC 3339, with its zone.")] | None = None
+    diversity: Lambda | None = None
+    rules: Annotated[list[Rule], Meta(max_length=MOST_RULES)] | None = None
+
+
+Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339, with its zone.")]
+
+
+class ReplayPeriod(Body, frozen=True, kw_only=True):
+    """A model version, and the decisions to replay under it: a sample of those from `from` to before `until`."""
+
+    model: Id
+    since: Moment | None = msgspec.field(default=None, name="from")
+    until: Moment | None = None
+    sample: Annotated[int, Meta(ge=1, le=10_000, description="How many decisions, drawn by chance.")] = 1000
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Of the draw.")] = 0
 
 
 class DecisionsQuery(Body, frozen=True, kw_only=True):

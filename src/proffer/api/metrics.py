@@ -8,6 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 
+from proffer.engine import skew
+
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
 
@@ -75,6 +77,10 @@ def engine_metrics(engines: Mapping[str, "Engine"]) -> Iterable[Metric]:
     )
     spent = CounterMetricFamily("proffer_training_seconds", "Time spent on trainings.", labels=("workspace",))
     active = GaugeMetricFamily("proffer_trainings_active", "Trainings that wait or run.", labels=("workspace",))
+    reached = GaugeMetricFamily(
+        "proffer_log_reached", "Whether the log that several processes share could be reached.", labels=("workspace",)
+    )
+    watched = skew_metrics(engines)
     for name, engine in engines.items():
         for (pipeline, state), number in list(engine.jobs.ended.items()):
             trainings.add_metric((name, pipeline, state), number)
@@ -89,9 +95,38 @@ def engine_metrics(engines: Mapping[str, "Engine"]) -> Iterable[Metric]:
             explored.add_metric((name, pipeline), number)
         seconds.add_metric((name,), engine.counters.seconds)
         dropped.add_metric((name,), engine.stores.decisions.dropped())
-        logged.add_metric((name,), engine.stores.log.last())
+        if engine.tail.running:
+            reached.add_metric((name,), not engine.tail.away)
+        # A database that is lost must not hide everything else.
+        logged.add_metric((name,), engine.state.position if engine.tail.away else engine.stores.log.last())
         folded.add_metric((name,), engine.state.position)
         for scope, figures in engine.state.sizes().items():
             rows.add_metric((name, scope), figures["rows"])
             size.add_metric((name, scope), figures["bytes"])
-    return (receipts, decisions, explored, seconds, dropped, logged, folded, rows, size, trainings, spent, active)
+    counted = (receipts, decisions, explored, seconds, dropped, logged, folded, rows, size, trainings, spent, active)
+    return (*counted, reached, *watched)
+
+
+def skew_metrics(engines: Mapping[str, "Engine"]) -> Iterable[Metric]:
+    """Return what the skew watch found so far."""
+    checked = CounterMetricFamily("proffer_skew_checked", "Decisions replayed and compared.", labels=("workspace",))
+    mismatches = CounterMetricFamily(
+        "proffer_skew_mismatches", "Decisions that came out otherwise when replayed.", labels=("workspace",)
+    )
+    left_out = CounterMetricFamily(
+        "proffer_skew_left_out", "Decisions that could not be compared, by reason.", labels=("workspace", "reason")
+    )
+    at = GaugeMetricFamily(
+        "proffer_skew_last_look_timestamp_seconds", "When the last look for skew ended.", labels=("workspace",)
+    )
+    for name, engine in engines.items():
+        if engine.home is None:
+            continue
+        known = skew.kept(engine.home / engine.workspace)
+        checked.add_metric((name,), known.checked)
+        mismatches.add_metric((name,), known.mismatched)
+        for reason, number in known.incomparable.items():
+            left_out.add_metric((name, reason), number)
+        if known.looked_at is not None:
+            at.add_metric((name,), known.looked_at.timestamp())
+    return checked, mismatches, left_out, at

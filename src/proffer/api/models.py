@@ -35,6 +35,7 @@ def model(call: Call) -> answers.Version:
         report=version.metrics,
         parameters={name: value for name, value in version.parameters.items() if name != "golden"},
         files=version.files,
+        reviews=call.engine.stores.registry.reviews(version.id),
     )
 
 
@@ -127,6 +128,9 @@ OPERATIONS = (
         answer={
             "pipeline": "home", "model": MODEL, "serves": True, "report": {"champion": "lambdarank"},
             "parameters": {"weights": {"newest": 1.0}}, "files": {"arrays.npz": "9f86d081"},
+            "reviews": [
+                {"version": "m_0f3a", "kind": "shadow", "at": "2026-03-08T02:00:00Z", "body": {"replayed": 1000}},
+            ],
         },
         call=model,
     ),

@@ -3,6 +3,7 @@
 from proffer.api import answers
 from proffer.api.operations import LOOP, PUBLIC, READ, WATCH, Answer, Call, Operation
 from proffer.api.pages import operations_page
+from proffer.engine.engine import Engine
 from proffer.engine.health import Health
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
@@ -14,13 +15,24 @@ def live(_: Call) -> answers.Liveness:
 
 
 def ready(call: Call) -> Answer:
-    """Say whether every workspace has folded its log and the server is not about to stop."""
-    behind = [name for name, engine in call.site.engines.items() if engine.stores.log.last() > engine.state.position]
+    """Say whether every workspace has folded its log and the server is not about to stop.
+
+    One whose log cannot be reached still answers with slates: a balancer that took every process out for that would
+    make it worse.
+    """
+    engines = call.site.engines
     if call.site.stopping:
         return Answer(value=answers.Liveness(status="stopping"), status=503)
-    if len(behind) == len(call.site.engines) and behind:
+    if any(engine.tail.away for engine in engines.values()):
+        return Answer(value=answers.Liveness(status="degraded"))
+    if engines and all(is_behind(engine) for engine in engines.values()):
         return Answer(value=answers.Liveness(status="folding"), status=503)
     return Answer(value=answers.Liveness(status="ok"))
+
+
+def is_behind(engine: Engine) -> bool:
+    """Say whether events of the log wait to be folded; a tail knows without asking."""
+    return not engine.tail.running and engine.stores.log.last() > engine.state.position
 
 
 def health(call: Call) -> dict[str, Health]:
@@ -80,7 +92,7 @@ OPERATIONS = (
         path="/health/ready",
         scope=PUBLIC,
         tag="monitoring",
-        summary="Say whether the server takes work: 200 when it does, 503 while it folds its log or stops.",
+        summary="Say whether the server takes work: 200 when it does (degraded: slates only), else 503.",
         returns=answers.Liveness,
         answer={"status": "ok"},
         also={503: "Not ready."},

@@ -17,7 +17,7 @@ PUBLIC, READ, WRITE, ADMIN = "public", "read", "write", "admin"
 SCOPES = (PUBLIC, READ, WRITE, ADMIN)
 """public: anybody. read: ask and look. write: record what happened. admin: settings and which model serves."""
 
-LOOP, WATCH = "loop", "watch"
+LOOP, WATCH, REPLAY = "loop", "watch", "replay"
 
 BASE = "/api/v1/{workspace}"
 
@@ -62,7 +62,8 @@ class Operation:
     them. `examples` are bodies by name, `answer` an example of what comes back. `also` are further statuses with the
     reason for each. `keyed` operations take an Idempotency-Key as the event's id. `lane` says who does the work:
     `loop` answers on the event loop, `read` and `write` wait for a thread, `watch` has threads of its own so that it
-    answers under load.
+    answers under load, `replay` one of its own so that long work on the past keeps nobody waiting. What answers
+    `from_memory` goes on while a shared database is away.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Operation:
     also: Mapping[int, str] = field(default_factory=dict)
     lane: str = READ
     keyed: bool = False
+    from_memory: bool = False
 
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:

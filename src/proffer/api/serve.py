@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -19,11 +19,14 @@ from starlette.applications import Starlette
 
 from proffer.api.app import create_app
 from proffer.api.auth import first_token, mint
+from proffer.api.discreet import Discreet
 from proffer.api.limits import Limits
-from proffer.bootstrap import Environment, Running, announce, open_engine, workspaces
+from proffer.bootstrap import Environment, Running, announce, open_engine, workspace, workspaces
 from proffer.core.errors import CannotStart, NotFound
 from proffer.engine.engine import Engine
+from proffer.engine.schedule import Schedule
 from proffer.engine.warm import warm
+from proffer.engine.watch import Watch
 
 GRACE_SECONDS = 5
 KEEP_ALIVE_SECONDS = 30
@@ -39,24 +42,27 @@ def serve(
     port: int | None = None,
     limits: Limits | None = None,
     tell: Callable[[str], None] = print,
+    jobs: bool = True,
 ) -> int:
     """Serve the named workspaces, or every one of the home, until SIGTERM or SIGINT; return the exit status.
+
+    Without `jobs` it answers requests and no more: trainings, their schedule and the skew watch are left to workers.
 
     The first signal lets running requests finish, then snapshots and flushes; a second one ends at once. `tell` gets
     the lines for the person at the terminal, among them a workspace's first token. Raises CannotStart, NotFound,
     WorkspaceBusy.
     """
     at = check_host(environment.host, host)
-    chosen = list(names) or workspaces(environment.home)
-    if not chosen:
-        message = f"there is no workspace in {environment.home}"
-        raise NotFound(message, field="workspace", remedy="Make one with: proffer init feed --app feed")
+    chosen = chosen_workspaces(environment, names)
     with ExitStack() as open_things:
         listening = open_things.enter_context(listen(at, environment.port if port is None else port))
         engines: dict[str, Engine] = {}
         for name in chosen:
             engines[name] = open_engine(environment.home, name)
             open_things.callback(engines[name].close)
+            engines[name].jobs.here = jobs
+            if engines[name].stores.shared:
+                engines[name].tail.start()
         url = url_of(listening)
         local = {name: mint() for name in engines}
         app = create_app(engines, local=local, limits=limits)
@@ -69,9 +75,37 @@ def serve(
         # What start-up made stays: looking through it again and again is what slows single requests down.
         gc.collect()
         gc.freeze()
-        open_things.enter_context(closing(app.state.site.schedule.start()))
+        if jobs:
+            open_things.enter_context(working(engines, app.state.site.schedule, app.state.site.watch))
         run(app, listening)
     return 0
+
+
+def chosen_workspaces(environment: Environment, names: Sequence[str], *, shared: str | None = None) -> list[str]:
+    """Return the named workspaces, or every one of the home. Raises NotFound where there is none.
+
+    `shared` is the command that needs them all in PostgreSQL; CannotStart names one that is not.
+    """
+    chosen = list(names) or workspaces(environment.home)
+    if not chosen:
+        message = f"there is no workspace in {environment.home}"
+        raise NotFound(message, field="workspace", remedy="Make one with: proffer init feed --app feed")
+    for name in chosen:
+        if shared is not None and workspace(environment.home, name).store is None:
+            message = f"SQLite keeps {name}, and there one process does everything"
+            remedy = f"Use `proffer serve {name}`; `proffer {shared}` is for workspaces in PostgreSQL."
+            raise CannotStart(message, field="workspace", remedy=remedy)
+    return chosen
+
+
+@contextmanager
+def working(engines: Mapping[str, Engine], schedule: Schedule, watch: Watch) -> Iterator[None]:
+    """Run jobs while inside: trainings that anybody asks for, those of the schedule, and the skew watch."""
+    for engine in engines.values():
+        if engine.stores.shared:
+            engine.jobs.work()
+    with closing(schedule.start()), closing(watch.start()):
+        yield
 
 
 def run(app: Starlette, listening: socket.socket) -> None:
@@ -167,7 +201,10 @@ def announced(root: Path, url: str, token: str) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        # Of several servers in one home the last to start has announced itself.
+        with suppress(OSError, msgspec.DecodeError):
+            if msgspec.json.decode(path.read_bytes(), type=Running).pid == os.getpid():
+                path.unlink(missing_ok=True)
 
 
 def introduce(engines: Mapping[str, Engine], url: str, tell: Callable[[str], None]) -> None:
@@ -191,7 +228,7 @@ def log_to_stderr() -> None:
     logger = logging.getLogger("proffer")
     if not logger.handlers:
         shown = logging.StreamHandler()
-        shown.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        shown.setFormatter(Discreet("%(asctime)s %(message)s"))
         logger.addHandler(shown)
         logger.setLevel(logging.INFO)
         logger.propagate = False

@@ -134,6 +134,7 @@ DECIDING = (
         examples={"home": ASKED, "next page": {"subject": "u1", "after": "d_1"}},
         answer=SLATE,
         also={404: "No decision with the id in `after`."},
+        from_memory=True,
         call=recommend,
     ),
     Operation(
@@ -146,6 +147,7 @@ DECIDING = (
         returns=answers.Slate,
         examples={"three": {"subject": "u1", "candidates": ["p1", "p2", "p3"]}},
         answer=SLATE,
+        from_memory=True,
         call=rank,
     ),
     Operation(
@@ -157,6 +159,7 @@ DECIDING = (
         query=messages.SimilarQuery,
         returns=answers.Slate,
         answer={**SLATE, "pipeline": "similar"},
+        from_memory=True,
         call=similar,
     ),
     Operation(
@@ -169,6 +172,7 @@ DECIDING = (
         returns=list[Prediction],
         examples={"two": {"pairs": [{"subject": "u1", "item": "p1"}, {"subject": "u1", "item": "p2"}]}},
         answer=[PREDICTION],
+        from_memory=True,
         call=predict,
     ),
     Operation(
@@ -184,6 +188,7 @@ DECIDING = (
             "item": "p9", "shown": False, "rank": None, "placed": None, "columns": {},
             "steps": [{"step": "seen", "passed": False, "text": "fails the condition: seen"}],
         },
+        from_memory=True,
         call=explain,
     ),
 )  # fmt: skip
@@ -197,6 +202,7 @@ LOOKING = (
         summary="Return the feature columns of a subject or an item, as they are now.",
         returns=answers.Features,
         answer={"as_of": 12, "features": {"item_age_hours": 3.5, "item_rate": None}},
+        from_memory=True,
         call=features_of_one,
     ),
     Operation(
@@ -207,6 +213,7 @@ LOOKING = (
         summary="Return the feature columns of a subject with an item, as they are now.",
         returns=answers.Features,
         answer={"as_of": 12, "features": {"pair_views": 1.0}},
+        from_memory=True,
         call=features_of_pair,
     ),
     Operation(

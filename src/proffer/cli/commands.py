@@ -13,13 +13,18 @@ from proffer.cli import (
     asking,
     batches,
     checking,
+    copying,
     demo,
     evaluating,
     importing,
     log,
+    migrating,
     models,
+    privacy,
+    replaying,
     serving,
     training,
+    watching,
     workspaces,
 )
 from proffer.cli.terminal import show_error
@@ -80,18 +85,22 @@ def start(
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "init": workspaces.init, "demo": demo.demo, "serve": serving.serve, "import": importing.import_,
+    "init": workspaces.init, "demo": demo.demo, "serve": serving.serve, "api": serving.api,
+    "worker": serving.worker, "import": importing.import_,
     "train": training.train, "jobs": training.jobs, "evaluate": evaluating.evaluate, "recommend": asking.recommend,
     "batch-recommend": batches.batch_recommend, "events": log.events, "features": asking.features,
     "settings": workspaces.settings, "token": workspaces.token, "status": workspaces.status,
-    "models": models.models, "check-model": checking.check_model,
+    "backup": copying.backup, "restore": copying.restore, "copy": copying.copy,
+    "migrate": migrating.migrate, "models": models.models, "replay": replaying.replay,
+    "export": privacy.export, "erase": privacy.erase, "check-model": checking.check_model,
+    "check-decisions": watching.check_decisions,
 }  # fmt: skip
 
 # An id may begin with a minus, which is then no option.
 MINUS = {"recommend": {"ignore_unknown_options": True}}
 
 # Started by Proffer itself.
-HIDDEN = {"check-model"}
+HIDDEN = {"check-model", "check-decisions"}
 
 for name, command in COMMANDS.items():
     app.command(name, context_settings=MINUS.get(name), hidden=name in HIDDEN)(command)

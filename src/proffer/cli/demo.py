@@ -58,16 +58,16 @@ def demo(
     with Child(home, APP, free_port(bootstrap.environment().port) if port is None else port) as child:
         stage(f"serving at {child.url}")
         with Remote(child.url, APP, secret) as remote:
-            _show(remote, world, stage)
+            decision = _show(remote, world, stage)
         stays = not no_serve and sys.stdout.isatty()
-        _next(child.url, secret, home, stays=stays)
+        _next(child.url, secret, home, decision, stays=stays)
         if stays:
             show("Serving until Ctrl-C.", "bold")
             child.wait()
 
 
 def _fill(home: Path, world: World, stage: Stage) -> str:
-    bootstrap.create(home, APP, APP)
+    bootstrap.create(home, APP, APP, store=bootstrap.SQLITE)
     engine = bootstrap.open_engine(home, APP)
     try:
         run = Import(open_table(world.write(home / "world.jsonl")), {}, Known.by(engine), engine.clock.now())
@@ -76,14 +76,15 @@ def _fill(home: Path, world: World, stage: Stage) -> str:
         stage(f"imported {run.report().counts.accepted:,} events")
         version = engine.train(budget=Budget.of(TRAINING))
         stage(f"trained: {version.metrics['gate']['why']}")
-        return new_token(engine, "demo", ("read", "write", "admin"))
+        return new_token(engine.stores.tokens, engine.clock, "demo", ("read", "write", "admin"))
     finally:
         engine.close()
 
 
-def _show(remote: Remote, world: World, stage: Stage) -> None:
+def _show(remote: Remote, world: World, stage: Stage) -> str:
+    """Ask this and that, and return the id of the first decision."""
     user = world.someone()
-    slate = remote.ask("POST", "/recommend", {"subject": user, "n": 5})
+    first = slate = remote.ask("POST", "/recommend", {"subject": user, "n": 5})
     stage(f"a slate for {user}, who likes {world.taste(user)}")
     _show_slate(world, slate)
     stage("the same in Swedish")
@@ -93,7 +94,9 @@ def _show(remote: Remote, world: World, stage: Stage) -> None:
     stage("somebody nobody knows")
     _show_slate(world, slate)
     _show_hide(remote, user, stage)
+    _show_replay(remote, first["decision"], stage)
     _show_closeness(remote, world, stage)
+    return str(first["decision"])
 
 
 def _show_new_post(remote: Remote, world: World, user: str, stage: Stage) -> None:
@@ -126,6 +129,15 @@ def _show_hide(remote: Remote, user: str, stage: Stage) -> None:
     stage(f"{user} hides {first}: it is {'still there' if first in left else 'gone'} from the next slate")
 
 
+def _show_replay(remote: Remote, decision: str, stage: Stage) -> None:
+    again = remote.ask("POST", f"/decisions/{decision}/replay", {})
+    stage(f"the first slate again, from the log as of event {again['logged']['as_of']:,}: {again['text']}")
+    other = remote.ask("POST", f"/decisions/{decision}/replay", {"diversity": 0.3})["otherwise"]
+    rows = [(move["before"], move["after"], move["item"], move["why"]) for move in other["moves"]]
+    show("and with more diversity (lambda 0.3)")
+    show_table("", ["then", "instead", "post", "why"], rows)
+
+
 def _show_closeness(remote: Remote, world: World, stage: Stage) -> None:
     served, popular, newest = [], [], []
     for user in world.people(PEOPLE):
@@ -149,7 +161,7 @@ def _show_slate(world: World, slate: dict[str, Any]) -> None:
     show_table("", ["rank", "post", "title", "score", "reasons"], rows)
 
 
-def _next(url: str, secret: str, home: Path, *, stays: bool) -> None:
+def _next(url: str, secret: str, home: Path, decision: str, *, stays: bool) -> None:
     proffer = "proffer" if shutil.which("proffer") else os.path.relpath(sys.argv[0])
     header = f"-H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json'"
     body = msgspec.json.encode({"subject": "u2", "n": 5}).decode()
@@ -159,6 +171,7 @@ def _next(url: str, secret: str, home: Path, *, stays: bool) -> None:
     show(f"  curl {header} {url}/api/v1/{APP}/recommend -d '{body}'")
     show(f"  curl {header} '{url}/api/v1/{APP}/similar/p200?n=5'")
     show(f"  {proffer} --home {home} recommend {APP} u2 --explain p200")
+    show(f"  {proffer} --home {home} replay {decision} --lambda 0.5")
     show(f"  {proffer} --home {home} status {APP}")
     show(f"  {proffer} init myfeed --app feed; {proffer} import myfeed your-events.csv --dry-run")
 

@@ -15,7 +15,7 @@ from proffer.cli.terminal import show, show_json, show_table
 from proffer.core.checks import LATEST_AHEAD
 from proffer.core.entities import EntityRef
 from proffer.core.errors import Conflict, Invalid, NotFound
-from proffer.core.events import Event, Receipt, Reject, Verdict
+from proffer.core.events import ERASED, Event, Receipt, Reject, Verdict
 from proffer.core.ports import EventLog
 from proffer.engine.engine import Engine
 
@@ -53,7 +53,7 @@ def events(
             _show_quarantine(log, limit, json)
             return
         ref = _ref(entity, engine)
-        if type is not None and type not in engine.app.schema.events and "." not in type:
+        if type is not None and type not in engine.app.schema.events and "." not in type and type != ERASED:
             remedy = f"Use one of {', '.join(engine.app.schema.events)}, or entity.set and the like."
             raise Invalid(f"unknown event type {type[:40]!r}", field="--type", remedy=remedy)
         found = newest(log, type, ref, limit)

@@ -10,6 +10,7 @@ from proffer.cli.evaluating import Pipeline
 from proffer.cli.opening import Home, Json, Name, reading, served, writing
 from proffer.cli.reports import show_evaluation
 from proffer.cli.terminal import show, show_json, show_table
+from proffer.cli.whatif import show_reviews
 from proffer.core.errors import Invalid, NotFound
 from proffer.core.ports import ModelVersion
 from proffer.engine.engine import Engine
@@ -37,8 +38,12 @@ def models(
         return
     with reading(home, name) as engine:
         if version is not None:
-            found = _version(engine, version)
-            show_json(found) if json else _show_version(found)
+            found, reviews = _version(engine, version), engine.stores.registry.reviews(version)
+            if json:
+                show_json({**msgspec.to_builtins(found), "reviews": reviews})
+            else:
+                _show_version(found)
+                show_reviews(reviews)
             return
         chosen = [engine.app.pipeline(pipeline)] if pipeline else engine.app.pipelines
         told = [status(engine, each) for each in chosen]

@@ -44,7 +44,7 @@ def reading(home: Path | None, name: str) -> Iterator[Engine]:
 
 @contextmanager
 def writing(home: Path | None, name: str) -> Iterator[Engine]:
-    """Open a workspace for writing. Raises WorkspaceBusy when another process has it."""
+    """Open a workspace for writing. Raises WorkspaceBusy when another process has one that SQLite keeps."""
     engine = bootstrap.open_engine(home_of(home), name)
     try:
         yield engine
@@ -54,11 +54,11 @@ def writing(home: Path | None, name: str) -> Iterator[Engine]:
 
 @contextmanager
 def served(home: Path | None, name: str) -> Iterator[Remote | None]:
-    """Give a line to the workspace's server, None when none runs."""
+    """Give a line to the workspace's server, None when none runs, or when a database lets everybody write."""
     place = home_of(home)
-    bootstrap.workspace(place, name)
+    found = bootstrap.workspace(place, name)
     server = bootstrap.running(place, name)
-    if server is None:
+    if server is None or found.store is not None:
         yield None
         return
     with Remote(server.url, name, server.token) as remote:

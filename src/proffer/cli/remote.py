@@ -35,11 +35,11 @@ class Remote:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Send a request and return the JSON of the answer."""
+    def ask(self, method: str, path: str, body: Any = None, *, patience: float = PATIENCE) -> Any:
+        """Send a request and return the JSON of the answer, waiting for each part of it at most so many seconds."""
         content = None if body is None else msgspec.json.encode(body)
         for last in [False] * (TRIES - 1) + [True]:
-            answer = self._once(method, path, content)
+            answer = self._once(method, path, content, patience)
             if answer.status_code in (429, 503) and not last:
                 time.sleep(min(float(answer.headers.get("Retry-After", "1") or 1), 10.0))
                 continue
@@ -53,9 +53,9 @@ class Remote:
         answer = self.ask("POST", "/events", list(rows))
         return msgspec.convert(answer["receipts"], list[Receipt])
 
-    def _once(self, method: str, path: str, content: bytes | None) -> httpx.Response:
+    def _once(self, method: str, path: str, content: bytes | None, patience: float) -> httpx.Response:
         try:
-            return self._client.request(method, path, content=content)
+            return self._client.request(method, path, content=content, timeout=patience)
         except httpx.HTTPError as error:
             remedy = f"Wait until it is up again, or stop it and repeat. ({error})"
             raise Busy(f"the server at {self.url} does not answer", remedy=remedy) from None

@@ -103,9 +103,8 @@ def jobs(
     """List the trainings that were asked for, newest first; show one, or end one."""
     with served(home, name) as remote:
         if cancel is not None and remote is None:
-            remedy = "End the command that runs it with Ctrl-C."
-            raise Busy("no server runs whose training could be cancelled", field="--cancel", remedy=remedy)
-        if remote is not None and cancel is not None:
+            found = [_cancelled(home, name, cancel)]
+        elif remote is not None and cancel is not None:
             found = [_job(remote.ask("POST", f"/jobs/{cancel}/cancel"))]
         elif remote is not None:
             found = [_job(remote.ask("GET", f"/jobs/{job}"))] if job else _listed(remote, limit)
@@ -121,6 +120,15 @@ def jobs(
     if job:
         for line in found[0].log:
             show(line, "dim")
+
+
+def _cancelled(home: Path | None, name: str, job: str) -> Job:
+    """Cancel a job, whichever process runs it: where a database keeps the workspace, that one learns of it there."""
+    if bootstrap.workspace(home_of(home), name).store is None:
+        remedy = "End the command that runs it with Ctrl-C."
+        raise Busy("no server runs whose training could be cancelled", field="--cancel", remedy=remedy)
+    with writing(home, name) as engine:
+        return engine.jobs.cancel(job)
 
 
 def _here(home: Path | None, name: str, search: bool, asked: dict[str, Any], tell: Progress) -> Job:
@@ -205,11 +213,21 @@ def _be_child(
     name: str, home: Path | None, pipeline: str | None, *, budget: Budget, seed: int, search: bool
 ) -> NoReturn:  # fmt: skip
     """Train beside the process that writes the workspace, which reads what this one tells and takes over the result."""
+
+    def work() -> dict[str, Any]:
+        with reading(home, name) as engine:
+            version = engine.train(pipeline, budget=budget, seed=seed, search=search, progress=_telling())
+        return {"version": version.id}
+
+    as_child(work)
+
+
+def as_child(work: Callable[[], dict[str, Any]]) -> NoReturn:
+    """Work with low priority as long as the parent lives, tell it what came of that as a line of JSON, and end."""
     os.nice(NICE)
     _end_with_parent()
     try:
-        with reading(home, name) as engine:
-            version = engine.train(pipeline, budget=budget, seed=seed, search=search, progress=_telling())
+        told = work()
     except ProfferError as error:
         _say({"error": str(error.message), "remedy": error.remedy})
         sys.exit(1)
@@ -220,7 +238,7 @@ def _be_child(
         traceback.print_exc()
         _say({"error": f"{type(error).__name__}: {error}", "remedy": "This is a fault of Proffer: see the job's log."})
         sys.exit(1)
-    _say({"version": version.id})
+    _say(told)
     sys.exit(0)
 
 

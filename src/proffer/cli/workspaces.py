@@ -13,23 +13,34 @@ from proffer.cli import arguments
 from proffer.cli.opening import Home, Json, Name, home_of, reading, served, writing
 from proffer.cli.terminal import cell, show, show_json, show_table
 from proffer.core.checks import check_id
+from proffer.core.clock import Clock, SystemClock
 from proffer.core.errors import Busy, Invalid
-from proffer.core.ports import Token
-from proffer.engine.engine import Engine
+from proffer.core.ports import Token, TokenStore
 
 
 def init(
     name: Name,
     app: Annotated[str | None, typer.Option(help="Application [default: the one of the workspace's name].")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="postgresql://user@host/database [default: PROFFER_DATABASE, else sqlite]."),
+    ] = None,
     json: Json = False,
     home: Home = None,
 ) -> None:
-    """Make a workspace: an application's own log, state, models and tokens."""
-    place = bootstrap.create(home_of(home), name, app or name)
+    """Make a workspace: an application's own log, state, models and tokens; or join one that a database keeps."""
+    asked = SystemClock().now()
+    place = bootstrap.create(home_of(home), name, app or name, store=store)
+    found = bootstrap.workspace(home_of(home), name)
     if json:
-        show_json({"name": name, "app": app or name, "folder": str(place)})
+        show_json({"name": name, "app": found.app, "folder": str(place), "store": found.kept})
         return
-    show(f"Made workspace {name} in {place}.")
+    if found.store is None:
+        show(f"Made workspace {name} in {place}.")
+    else:
+        how = f"Joined the one of {found.created_at:%Y-%m-%d %H:%M}" if found.created_at < asked else "Made it"
+        show(f"Workspace {name}: {place} and {found.kept}. {how}.")
+        show("A password is never kept: commands take it from PROFFER_DATABASE, PGPASSWORD or a passfile.", "dim")
     show(f"Next: proffer import {name} FILE, or proffer serve {name}.", "dim")
 
 
@@ -38,6 +49,7 @@ def status(name: Name, json: Json = False, home: Home = None) -> None:
     with reading(home, name) as engine:
         health, counts = engine.reader.health(), engine.stores.log.counts()
         server = bootstrap.running(home_of(home), name)
+        kept = bootstrap.workspace(home_of(home), name).kept
         champions = {}
         for pipeline in engine.app.pipelines:
             version, revision = engine.stores.registry.champion(pipeline.name)
@@ -47,15 +59,14 @@ def status(name: Name, json: Json = False, home: Home = None) -> None:
                 "trained_at": version and version.created_at,
             }  # fmt: skip
         found = {
-            "workspace": name, "app": engine.app.name, "server": server and server.url, "health": health,
+            "workspace": name, "app": engine.app.name, "store": kept, "server": server and server.url, "health": health,
             "counts": counts, "received": counts.received, "champions": champions,
         }  # fmt: skip
     if json:
         show_json(found)
         return
-    show(
-        f"{name} ({found['app']}): {health.status}; {f'served at {server.url}' if server else 'no server runs'}", "bold"
-    )
+    served_at = f"served at {server.url}" if server else "no server runs here"
+    show(f"{name} ({found['app']}, {kept}): {health.status}; {served_at}", "bold")
     parts = [(part, one.status, one.text, _figures(one.figures)) for part, one in health.parts.items()]
     show_table("Parts", ["part", "status", "meaning", "figures"], parts)
     rows = [
@@ -109,15 +120,18 @@ def token(
         if remote is not None:
             message = f"the server at {remote.url} has the workspace, and tokens are not made over HTTP"
             raise Busy(message, remedy="Stop it, make the token, start it again.")
-    with writing(home, name) as engine:
-        secret = new_token(engine, called, wanted)
+    stores = bootstrap.open_stores(home_of(home) / name)
+    try:
+        secret = new_token(stores.tokens, SystemClock(), called, wanted)
+    finally:
+        stores.log.close()
     show_token({"name": called, "scopes": wanted, "token": secret}, json)
 
 
-def new_token(engine: Engine, name: str, scopes: tuple[str, ...]) -> str:
+def new_token(tokens: TokenStore, clock: Clock, name: str, scopes: tuple[str, ...]) -> str:
     """Keep a new token's hash and return its secret. Raises Conflict when the name is taken."""
     secret = mint()
-    engine.stores.tokens.add(Token(name=name, digest=digest(secret), scopes=scopes, created_at=engine.clock.now()))
+    tokens.add(Token(name=name, digest=digest(secret), scopes=scopes, created_at=clock.now()))
     return secret
 
 

@@ -1,7 +1,5 @@
 """The engine of one workspace: every verb an application, the API or the command line uses."""
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -11,56 +9,47 @@ from typing import Any
 from proffer.app import App, Settings
 from proffer.core.clock import Clock, Ids
 from proffer.core.decisions import Decision
-from proffer.core.errors import Invalid, ProfferError
+from proffer.core.entities import EntityRef
+from proffer.core.errors import Busy
 from proffer.core.events import Counts, Receipt
 from proffer.core.ports import ModelVersion, Stores
+from proffer.core.pseudonyms import Pseudonyms
 from proffer.core.queries import Query
 from proffer.core.schema import settings_event
 from proffer.engine import explain, health, ingest, predict, release, serve, train
+from proffer.engine.erase import Erased, erase_entities
 from proffer.engine.evaluate import evaluate
-from proffer.engine.fitted import Fitted
+from proffer.engine.export import Export, export_entity
 from proffer.engine.jobs import Jobs
+from proffer.engine.live import Live
 from proffer.engine.plan import Budget
 from proffer.engine.reader import Reader
 from proffer.engine.release import Released
+from proffer.engine.replay import NOTHING, Change, Past, Replayed, replay_decision
 from proffer.engine.report import Report
-from proffer.features.replay import replay
-from proffer.features.state import State
-from proffer.models.base import Preparable, Weighable
+from proffer.engine.seen import Seen
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done, how many there are (0: unknown)."""
 
-SNAPSHOT_EVERY = 250_000
-PREPARED = 500
-logger = logging.getLogger("proffer.engine")
+KEPT_SECONDS = 60.0
+"""For so long after a replay the state of then is kept for the next one."""
 
 
-class Engine:
+class Engine(Live):
     """One workspace of one application, over its stores."""
 
     def __init__(
         self, app: App, workspace: str, stores: Stores, *, clock: Clock, ids: Ids, deadline_ms: float = 500.0,
-        home: Path | None = None,
+        home: Path | None = None, pseudonyms: Pseudonyms | None = None,
     ) -> None:  # fmt: skip
-        self.app = app
-        self.workspace = workspace
-        self.stores = stores
-        self.clock = clock
-        self.ids = ids
+        super().__init__(app, workspace, stores, clock=clock, ids=ids, home=home, pseudonyms=pseudonyms)
         self.deadline_ms = deadline_ms
-        self.home = home
-        self.lock = threading.RLock()
-        self._refreshing = threading.Lock()
         self.started = time.monotonic()
         self.counters = health.Counters()
-        self.state = self._replayed()
         self.reader = Reader(self)
-        self.snapshot_at = max(stores.snapshots.positions(self.state.version), default=0)
-        self._settings: tuple[Mapping[str, Any], Settings] | None = None
-        self.fitted: dict[str, Fitted] = {}
-        for pipeline in app.pipelines:
-            self._refresh(pipeline.name)
+        self.seen = Seen(self)
+        self.past = Past(self, keep=KEPT_SECONDS)
         self.jobs = Jobs(self)
 
     def record(self, rows: Sequence[Any], *, source: str = "api", repairs: int | None = None) -> list[Receipt]:
@@ -69,36 +58,40 @@ class Engine:
         A row that cannot become an event is quarantined with its reason. `repairs` is the quarantine number the
         single row mends. What this returns as accepted can be served at once.
         """
+        self.tail.check()
         now = self.clock.now()
         read = [ingest.read_row(self.app.schema, row, now, self.ids, source) for row in rows]
-        receipts = self.stores.log.append(read, repairs=repairs)
+        receipts = ingest.append(self, read, repairs)
         self.counters.recorded(Counts.of(receipts))
-        self._catch_up()
+        try:
+            self.catch_up()
+        except Busy:
+            # They are on disk, and were never refused: the tail folds them once it reaches the log again.
+            if not self.tail.running:
+                raise
         return receipts
 
     def configure(self, values: Mapping[str, Any]) -> Settings:
         """Replace the given members of the settings from this place in the log on. Raises Invalid."""
+        self.tail.check()
         self.app.settings({**self.state.settings, **values})
         event = settings_event(self.ids.new("e"), self.clock.now(), self.workspace, values)
         self.stores.log.append([event])
-        self._catch_up()
+        self.catch_up()
         return self.settings
-
-    @property
-    def settings(self) -> Settings:
-        """Return the settings in force: those of the log that the application, as it is now, can take."""
-        values, held = self.state.settings, self._settings
-        if held is None or held[0] is not values:
-            held = self._settings = values, settings_in_force(self.app, values)
-        return held[1]
 
     def recommend(self, query: Query) -> Decision:
         """Decide a slate, log it without waiting, and return it. Raises Invalid for an impossible query."""
         started = time.perf_counter()
         decision = serve.recommend(self, query, started)
-        self.stores.decisions.put(decision)
+        with self.lock:
+            # Nothing is kept of a decision for somebody who was erased while it was made.
+            kept = not self.known_erased.erased(query.subject, decision.as_of)
+            if kept:
+                self.stores.decisions.put(decision)
         self.counters.decided(decision)
-        self._assume_seen(decision)
+        if kept:
+            self.seen.assume(decision)
         return decision
 
     def predict(self, pairs: Sequence[tuple[str, str]]) -> list[predict.Prediction]:
@@ -108,6 +101,28 @@ class Engine:
     def explain(self, query: Query, item: str) -> explain.Explanation:
         """Say where the item stands for this query, or each reason why it was not shown."""
         return explain.explain(self, query, item)
+
+    def export(self, ref: EntityRef) -> Export:
+        """Return everything that is kept of an entity, and of others what it has to do with them, under pseudonyms.
+
+        Raises NotFound where nothing is known of it.
+        """
+        return export_entity(self, ref)
+
+    def erase(self, refs: Sequence[EntityRef], *, texts: bool = False) -> Erased:
+        """Erase entities of one kind from everything that is kept, for good; repeat it where it was interrupted.
+
+        Raises Invalid for an unknown kind, NotFound where nothing is known of any of them, Busy.
+        """
+        return erase_entities(self, refs, texts=texts)
+
+    def replay(self, decision: Decision | str, change: Change = NOTHING) -> Replayed:
+        """Make a logged decision again, compare it, and under a change say what would have been shown instead.
+
+        Raises NotFound for an unknown id, Conflict where the model or the log of then is gone, Invalid for an
+        impossible change, Busy while another replay goes on.
+        """
+        return replay_decision(self, decision, change)
 
     def train(
         self, pipeline: str | None = None, *, budget: Budget | None = None, seed: int = 0, search: bool = True,
@@ -169,92 +184,13 @@ class Engine:
             progress=progress,
         )  # fmt: skip
 
-    def _refresh(self, pipeline: str) -> None:
-        """Load the pipeline's champion from the registry and serve it from now on.
-
-        What it keeps per item is made before that and in pieces, so that decisions meanwhile do not wait for it.
-        """
-        # One after the other, so that the last one to end has seen the last promotion.
-        with self._refreshing:
-            fitted = release.serving(self, self.app.pipeline(pipeline))
-            for retriever in fitted.retrievers.values():
-                if isinstance(retriever, Preparable):
-                    while self._prepare(retriever):
-                        pass
-            self.fitted[pipeline] = fitted
-
-    def _prepare(self, retriever: Preparable) -> bool:
-        with self.lock:
-            if isinstance(retriever, Weighable):
-                retriever.weigh(self.settings.content)
-            return retriever.prepare(self.state, PREPARED)
-
-    def _assume_seen(self, decision: Decision) -> None:
-        """Record impressions of the first places, where the settings declare that what is served is seen."""
-        places = self.settings.assume_seen.get(decision.query.pipeline, 0)
-        seen = [
-            {
-                "id": f"{decision.id}.{placed.rank}", "type": self.app.impression, "actor": decision.query.subject.id,
-                "target": {"kind": self.app.item, "id": placed.id}, "query_id": decision.query.id,
-                "at": decision.query.at,
-            }
-            for placed in decision.slate[:places]
-        ]  # fmt: skip
-        if seen:
-            self.record(seen, source="assumed")
-
-    def _catch_up(self) -> None:
-        """Fold what the log holds beyond the state; a fold that fails half way is undone by a replay."""
-        with self.lock:
-            if self.stores.log.last() > self.state.position:
-                try:
-                    for events in self.stores.log.scan(since=self.state.position):
-                        self.state.fold(events)
-                except Exception:
-                    logger.exception("a fold failed after event %s: replaying", self.state.position)
-                    self.state = self._replayed()
-            position = self.state.position
-        if position - self.snapshot_at >= SNAPSHOT_EVERY:
-            self._snapshot()
-
-    def _replayed(self) -> State:
-        app, stores = self.app, self.stores
-        return replay(stores.log, app.view, app.schema, subject=app.subject, item=app.item, snapshots=stores.snapshots)
-
-    def _snapshot(self) -> None:
-        """Write the folded state, so that the next start replays only what comes after.
-
-        A disk that refuses is logged, no more: the log has everything.
-        """
-        with self.lock:
-            if not self.stores.writable or self.state.position <= self.snapshot_at:
-                return
-            position = self.snapshot_at = self.state.position
-            arrays = self.state.snapshot()
-        try:
-            self.stores.snapshots.save(self.state.version, position, arrays)
-        except ProfferError as error:
-            logger.warning("no snapshot at %s: %s", position, error)
-
     def close(self) -> None:
         """End the trainings, snapshot, flush the decisions and let go of the stores."""
         self.jobs.close()
+        self.tail.close()
+        self.past.forget()
         self._snapshot()
-        self.stores.decisions.flush()
-        self.stores.log.close()
-
-
-def settings_in_force(app: App, values: Mapping[str, Any]) -> Settings:
-    """Return the settings whose members the application can take; one that names what is gone is left out."""
-    try:
-        return app.settings(values)
-    except Invalid as error:
-        logger.warning("the settings of the log do not all fit the application: %s", error)
-    kept: dict[str, Any] = {}
-    for name, value in values.items():
         try:
-            app.settings({name: value})
-            kept[name] = value
-        except Invalid:
-            logger.warning("settings.%s is left out", name)
-    return app.settings(kept)
+            self.stores.decisions.flush()
+        finally:
+            self.stores.log.close()

@@ -10,6 +10,7 @@ import msgspec
 from proffer.core.decisions import Decision
 from proffer.core.errors import ProfferError
 from proffer.core.events import Counts
+from proffer.engine import skew
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
@@ -57,7 +58,9 @@ class Counters:
 
 def health(engine: "Engine") -> Health:
     """Look at every part, each by itself: one that fails does not hide the others."""
-    looks = {"log": _log, "state": _state, "models": _models, "decisions": _decisions}
+    looks = {"log": _log, "state": _state, "models": _models, "decisions": _decisions, "skew": _skew}
+    if engine.tail.running:
+        looks["tail"] = _tail
     parts = {}
     for name, look in looks.items():
         try:
@@ -79,13 +82,23 @@ def _log(engine: "Engine") -> Part:
     return Part(status="ok", text="the log can be read", figures=figures)
 
 
+def _tail(engine: "Engine") -> Part:
+    figures: dict[str, float | str | None] = {"folded_s": round(engine.tail.age, 3), "position": engine.state.position}
+    if engine.tail.away:
+        why = engine.tail.lost or f"the database has not answered for {engine.tail.age:.0f} s"
+        text = f"slates are answered from memory, nothing can be recorded: {why}"
+        return Part(status="degraded", text=text, figures=figures)
+    return Part(status="ok", text="follows what other processes append and promote", figures=figures)
+
+
 def _state(engine: "Engine") -> Part:
     behind = engine.stores.log.last() - engine.state.position
     figures: dict[str, float | str | None] = {
         "position": engine.state.position, "behind": behind, "items": len(engine.state.ids),
         "view": engine.app.view.version, "up_s": round(time.monotonic() - engine.started, 1),
     }  # fmt: skip
-    if behind > 0:
+    # What others append at this very moment is folded by the next.
+    if behind > 0 and (engine.tail.away or not engine.tail.running):
         return Part(status="degraded", text=f"{behind} events wait to be folded", figures=figures)
     return Part(status="ok", text="folded to the end of the log", figures=figures)
 
@@ -103,3 +116,23 @@ def _decisions(engine: "Engine") -> Part:
     dropped = engine.stores.decisions.dropped()
     text = f"{dropped} decisions were not logged, the queue was full" if dropped else "every decision is logged"
     return Part(status="degraded" if dropped else "ok", text=text, figures={"dropped": dropped})
+
+
+def _skew(engine: "Engine") -> Part:
+    if engine.home is None:
+        return Part(status="ok", text="a workspace without a folder is not watched")
+    known = skew.kept(engine.home / engine.workspace)
+    seen = known.recent(engine.clock.now())
+    figures: dict[str, float | str | None] = {
+        "checked": known.checked, "mismatched": known.mismatched, "incomparable": sum(known.incomparable.values()),
+        "looked_at": known.looked_at.isoformat() if known.looked_at else None,
+        "decisions": " ".join(one.decision for one in seen) or None,
+    }  # fmt: skip
+    if seen:
+        newest = f"{seen[0].decision} ({seen[0].text})"
+        text = f"{len(seen)} decisions came out otherwise when they were replayed, among them {newest}"
+        return Part(status="degraded", text=text, figures=figures)
+    if known.failed is not None:
+        return Part(status="degraded", text=f"the last look came to nothing: {known.failed}", figures=figures)
+    text = "decisions come out equal when they are replayed" if known.checked else "no decision was looked at yet"
+    return Part(status="ok", text=text, figures=figures)

@@ -1,24 +1,29 @@
 """Trainings as jobs: asked for, run one after another in child processes, and what came of them put in charge."""
 
 import logging
-import sys
+import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from proffer.core.errors import CannotServe, CannotTrain, Conflict, NotFound, ProfferError
-from proffer.core.jobs import Job, JobState, Progress
+from proffer.core.errors import CannotTrain, Conflict, NotFound, ProfferError
+from proffer.core.jobs import Job, JobState
 from proffer.engine import trainer
+from proffer.engine.leases import LEASE_SECONDS, holder, taken_away
+from proffer.engine.running import Run, command
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
 
 SECONDS, MEMORY_MB = 3600.0, 4096
 CLOSE_SECONDS = 15.0
+POLL_SECONDS = 0.5
+"""Between two looks at whether somebody asked for a training."""
 DEAD = "the server ended while it ran"
 
 Command = Callable[[Job], Sequence[str]]
@@ -32,28 +37,36 @@ _turn = threading.Semaphore(1)
 class Jobs:
     """The trainings of one workspace. Each runs in a child process; a second one of the same pipeline is refused.
 
-    In a process that writes the workspace, what a process before it left running is noted as failed. `command` starts
-    the child; by default it trains the folder of the stores, and stores without a folder take no job.
+    This process runs what it is asked for, unless `here` is False: then some worker does. After `work` it also runs
+    what others are asked for. Whoever runs a job holds it by a lease of `lease` seconds, endless over stores that only
+    one process writes; there, what a process before it left running is noted as failed. `command` starts the child; by
+    default it trains the folder of the stores, and stores without a folder take no job.
     """
 
-    def __init__(self, engine: "Engine", command: Command | None = None) -> None:
+    def __init__(self, engine: "Engine", command: Command | None = None, *, lease: float = LEASE_SECONDS) -> None:
+        self.here = True
         self._engine = engine
         self._command = command
-        self._lock = threading.Lock()
-        self._threads: dict[str, threading.Thread] = {}
-        self._trainers: dict[str, trainer.Trainer] = {}
-        self._cancelled: set[str] = set()
-        self._progress: dict[str, Progress] = {}
+        self._shared = engine.stores.shared
+        self._seconds = lease if self._shared else math.inf
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._over = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._asked: dict[str, str] = {}
+        self._all = False
+        self._current: Run | None = None
         self._closing = False
         self.ended: Counter[tuple[str, JobState]] = Counter()
         self.seconds = 0.0
-        if engine.stores.writable:
+        if engine.stores.writable and not self._shared:
             self._bury()
 
     @property
     def active(self) -> int:
-        """Return how many trainings wait or run."""
-        return len(self._threads)
+        """Return how many trainings wait for this process or run in it."""
+        current = self._current
+        return len(self._asked.keys() | ({current.job.id} if current else set()))
 
     def start(
         self, pipeline: str | None = None, *, search: bool = True, seconds: float | None = None,
@@ -85,10 +98,16 @@ class Jobs:
             job = engine.stores.jobs.add(asked)
             if job.id != asked.id:
                 return self._repeated(job, asked)
-            thread = threading.Thread(target=self._run, args=(job,), name=f"training {job.id}", daemon=True)
-            self._threads[job.id] = thread
-        thread.start()
+            if self.here:
+                self._asked[job.id] = job.pipeline
+                self._begin()
         return job
+
+    def work(self) -> None:
+        """Run from now on whatever training anybody asks for, one after the other."""
+        with self._lock:
+            self._all = True
+            self._begin()
 
     def get(self, id: str) -> Job:
         """Return a job as it is now, with its progress while it runs. Raises NotFound."""
@@ -107,76 +126,105 @@ class Jobs:
         return next(iter(self.find(pipeline=pipeline, limit=1)), None)
 
     def cancel(self, id: str) -> Job:
-        """Ask for the end of a job and return it; the child has ended soon after. Raises NotFound, Conflict."""
-        job = self.get(id)
-        with self._lock:
-            if not job.active or id not in self._threads:
-                raise Conflict(f"the job {id} is over: {job.state}", field="id", remedy="Nothing is left to cancel.")
-            self._cancelled.add(id)
-            if (running := self._trainers.get(id)) is not None:
-                running.stop()
+        """Ask for the end of a job and return it; the child has ended soon after. Raises NotFound, Conflict.
+
+        One that waits, or that another process runs, is over at once; that process ends its child when it next renews
+        its lease.
+        """
+        while (job := self.get(id)).active:
+            with self._lock:
+                if self._current is not None and self._current.job.id == id:
+                    self._current.stop("cancelled")
+                    return job
+                over = msgspec.structs.replace(job, state="cancelled", ended_at=self._engine.clock.now())
+                if taken_away(self._engine.stores.jobs, job, over):
+                    self._let_go(over)
+                    return self.get(id)
+        raise Conflict(f"the job {id} is over: {job.state}", field="id", remedy="Nothing is left to cancel.")
+
+    def wait(self, id: str, seconds: float = math.inf) -> Job:
+        """Wait for a job's end, at most so many seconds, and return it as it is then."""
+        until = time.monotonic() + seconds
+        while (job := self.get(id)).active and (left := until - time.monotonic()) > 0:
+            if not self._shared and id not in self._asked:
+                break
+            with self._over:
+                self._over.wait(min(left, trainer.LOOK_SECONDS))
         return job
 
-    def wait(self, id: str, seconds: float | None = None) -> Job:
-        """Wait for a job's end, at most so many seconds, and return it as it is then."""
-        thread = self._threads.get(id)
-        if thread is not None:
-            thread.join(seconds)
-        return self.get(id)
-
     def close(self) -> None:
-        """Cancel what runs or waits, leave no child behind, and take no more jobs."""
+        """Leave no child behind, and take no more jobs.
+
+        What waits or runs is cancelled; over shared stores it is left, or given back, to whoever works next.
+        """
         with self._lock:
             self._closing = True
-            self._cancelled |= self._threads.keys()
-            for running in self._trainers.values():
-                running.stop()
-            waited = list(self._threads.values())
-        for thread in waited:
+            waiting = set() if self._shared else set(self._asked)
+            if self._current is not None:
+                waiting.discard(self._current.job.id)
+                self._current.stop("queued" if self._shared else "cancelled")
+            thread = self._thread
+        for id in waiting:
+            with suppress(NotFound, Conflict):
+                self.cancel(id)
+        self._wake.set()
+        if thread is not None:
             thread.join(CLOSE_SECONDS)
 
-    def _run(self, job: Job) -> None:
+    def _begin(self) -> None:
+        if self._thread is None:
+            name = f"trainings of {self._engine.workspace}"
+            self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def _loop(self) -> None:
+        """Run one job after the other, as long as there may be one for this process."""
+        ran, away = True, False
+        while True:
+            if not ran:
+                self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+            with self._lock:
+                if self._closing or not (self._all or self._asked):
+                    self._thread = None
+                    return
+            if not (ran := _turn.acquire(timeout=trainer.LOOK_SECONDS)):
+                continue
+            try:
+                ran, away = self._one(), False
+            except ProfferError as error:
+                if not away:
+                    logger.warning("no job of %s can be claimed: %s", self._engine.workspace, error)
+                ran, away = False, True
+            finally:
+                _turn.release()
+
+    def _one(self) -> bool:
+        """Claim a job whose turn it is and run it; False where there is none."""
+        with self._lock:
+            if self._closing or (job := self._claimed()) is None:
+                return False
+            run = self._current = Run(self._engine, job, self._line(job), seconds=self._seconds)
+        over = None
         try:
-            while not _turn.acquire(timeout=trainer.LOOK_SECONDS):
-                if job.id in self._cancelled:
-                    break
-            else:
-                try:
-                    self._in_turn(job)
-                finally:
-                    _turn.release()
-                return
-            self._end(job, trainer.Ending(cancelled=True))
-        except Exception as error:
-            logger.exception("the job %s of %s could not be kept", job.id, self._engine.workspace)
-            self.ended[job.pipeline, "failed"] += 1
-            self._forget(job, error)
+            over = run.run()
         finally:
             with self._lock:
-                self._threads.pop(job.id, None)
-                self._trainers.pop(job.id, None)
-                self._progress.pop(job.id, None)
-                self._cancelled.discard(job.id)
+                self._current = None
+            self._let_go(over or job)
+        return True
 
-    def _in_turn(self, job: Job) -> None:
-        """Run the trainer of a job whose turn it is, and put in charge what it made."""
-        engine = self._engine
-        started = msgspec.structs.replace(job, state="running", started_at=engine.clock.now())
-        _, revision = engine.stores.registry.champion(job.pipeline)
-        position = engine.stores.log.last()
-        running = trainer.Trainer(self._line(job), job.seconds, job.memory_mb, lambda told: self._tell(job.id, told))
-        with self._lock:
-            if job.id in self._cancelled:
-                running.stop()
-            self._trainers[job.id] = running
-        engine.stores.jobs.put(started)
-        ending = running.run()
-        told = msgspec.structs.replace(started, progress=self._progress.get(job.id))
-        if ending.version is not None and job.id not in self._cancelled:
-            told = self._released(told, ending.version, revision)
-        elif ending.error is not None:
-            told = msgspec.structs.replace(told, position=position)
-        self._end(told, ending)
+    def _claimed(self) -> Job | None:
+        jobs, asked = self._engine.stores.jobs, self._asked.values()
+        mine = [one.name for one in self._engine.app.pipelines if self._all or one.name in asked]
+        job = jobs.claim(holder(), seconds=self._seconds, pipelines=mine)
+        if job is None:
+            # Somebody else may have run what was asked for here, or ended it.
+            for id in list(self._asked):
+                if (known := jobs.get(id)) is None or not known.active:
+                    self._asked.pop(id)
+        return job
 
     def _line(self, job: Job) -> Sequence[str]:
         if self._command is not None:
@@ -184,59 +232,20 @@ class Jobs:
         assert self._engine.home is not None
         return command(self._engine.home, self._engine.workspace, job)
 
-    def _released(self, job: Job, version: str, revision: int) -> Job:
-        """Adopt a version and put it in charge, where its report says that it wins; tell how that went."""
-        engine = self._engine
-        try:
-            adopted = engine.stores.registry.adopt(version)
-            told = msgspec.structs.replace(job, version=version, position=adopted.position)
-            wins, why = engine.settle(version, revision)
-        except CannotServe as error:
-            return msgspec.structs.replace(told, error=error.message, remedy=error.remedy)
-        except Conflict as error:
-            return msgspec.structs.replace(told, released=False, why=f"{error.message}; what served before serves on")
-        except ProfferError as error:
-            return msgspec.structs.replace(job, error=error.message, remedy=error.remedy)
-        return msgspec.structs.replace(told, released=wins, why=why)
-
-    def _end(self, job: Job, ending: trainer.Ending) -> None:
-        now, error = self._engine.clock.now(), ending.error or job.error
-        cancelled = error is None and (ending.cancelled or (job.version is None and job.id in self._cancelled))
-        state: JobState = "failed" if error is not None else "cancelled" if cancelled else "succeeded"
-        over = msgspec.structs.replace(
-            job, state=state, ended_at=now, error=error, remedy=ending.remedy or job.remedy, log=ending.log,
-        )  # fmt: skip
-        self._engine.stores.jobs.put(over)
-        self._count(over)
-        said = over.error or over.why or ""
-        logger.info("training %s of %s: %s %s", over.id, self._engine.workspace, over.state, said)
-
-    def _count(self, job: Job) -> None:
+    def _let_go(self, job: Job) -> None:
+        """Count a job that is over, and forget it."""
         with self._lock:
-            self.ended[job.pipeline, job.state] += 1
-            if job.started_at is not None and job.ended_at is not None:
-                self.seconds += (job.ended_at - job.started_at).total_seconds()
-
-    def _forget(self, job: Job, error: Exception) -> None:
-        """Try once more to note that a job is over; where the disk refuses that too, the next start does."""
-        try:
-            over = msgspec.structs.replace(
-                job, state="failed", ended_at=self._engine.clock.now(), error=f"{type(error).__name__}: {error}",
-                remedy="This is a fault of Proffer or of the disk: see the server's log.",
-            )  # fmt: skip
-            self._engine.stores.jobs.put(over)
-        except ProfferError:
-            logger.warning("the job %s stays listed as %s until the next start", job.id, job.state)
-
-    def _tell(self, id: str, told: Progress) -> None:
-        self._progress[id] = told
+            self._asked.pop(job.id, None)
+            if not job.active:
+                self.ended[job.pipeline, job.state] += 1
+                if job.started_at is not None and job.ended_at is not None:
+                    self.seconds += (job.ended_at - job.started_at).total_seconds()
+        with self._over:
+            self._over.notify_all()
 
     def _live(self, job: Job) -> Job:
-        if not job.active:
-            return job
-        running = self._trainers.get(job.id)
-        log = job.log if running is None else running.log
-        return msgspec.structs.replace(job, progress=self._progress.get(job.id), log=log)
+        current = self._current
+        return current.live(job) if job.active and current is not None and current.job.id == job.id else job
 
     def _repeated(self, job: Job, asked: Job) -> Job:
         if (job.pipeline, job.search) != (asked.pipeline, asked.search):
@@ -253,14 +262,3 @@ class Jobs:
                     remedy = "Ask for it again; the model of before serves on."
                     now = self._engine.clock.now()
                     jobs.put(msgspec.structs.replace(job, state="failed", ended_at=now, error=DEAD, remedy=remedy))
-
-
-def command(home: Path, workspace: str, job: Job) -> list[str]:
-    """Return what starts the trainer of a workspace."""
-    budget = [] if job.budget is None else ["--budget", f"{job.budget:g}"]
-    seed = ["--seed", str(job.seed)] if job.seed else []
-    return [
-        sys.executable, "-m", "proffer", "--home", str(home.resolve()), "train", workspace, "--lines",
-        "--pipeline", job.pipeline, "--seconds", f"{job.seconds:g}", "--memory", f"{job.memory_mb}", *budget, *seed,
-        *([] if job.search else ["--retrain"]),
-    ]  # fmt: skip

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from proffer.app import Pipeline, Settings
 from proffer.core.clock import Clock
 from proffer.core.cron import next_run
-from proffer.core.errors import ProfferError
+from proffer.core.errors import Busy, ProfferError
 from proffer.core.jobs import Job
 from proffer.core.ports import Stores
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from proffer.engine.engine import Engine
 
 NIGHTLY = "0 2 * * *"
+AGAIN_SECONDS = 5.0
 LONGEST_WAIT = 60.0
 """Seconds between two looks at the clock: settings change, and machines sleep or have their clocks set."""
 
@@ -38,7 +39,8 @@ class Schedule:
     """Starts the planned trainings of some workspaces, each once, from `start` until `close`.
 
     The plans are read in `zone`, the machine's own by default, and the time is `clock`'s. A planned time that passed
-    while nobody served is made up for at the start, once, where a training was before it.
+    while nobody served is made up for at the start, once, where a training was before it. Of several processes that
+    plan the same workspaces in the same zone, one starts each.
     """
 
     def __init__(self, engines: Mapping[str, "Engine"], *, clock: Clock, zone: tzinfo | None = None) -> None:
@@ -68,21 +70,26 @@ class Schedule:
             for pipeline in trainable(engine):
                 place = workspace, pipeline.name
                 due = next_run(expression_of(engine, pipeline.name), self._seen[place], self.zone)
+                if due is not None and due <= now:
+                    job = self._begin(engine, pipeline.name, due, now)
+                    started += [job] if job else []
                 self._seen[place] = now
-                if due is None or due > now:
-                    continue
-                job = self._begin(engine, pipeline.name, now)
-                started += [job] if job else []
         return started
 
-    def _begin(self, engine: "Engine", pipeline: str, now: datetime) -> Job | None:
+    def _begin(self, engine: "Engine", pipeline: str, due: datetime, now: datetime) -> Job | None:
+        """Ask for the training that was planned for a time; the first of several processes that ask is the one.
+
+        Raises Busy where the stores cannot be reached: then it is asked for at the next look.
+        """
         place = engine.workspace, pipeline
-        why = nothing_new(engine.stores, pipeline)
         try:
+            why = nothing_new(engine.stores, pipeline)
             if why is None:
-                job = engine.jobs.start(pipeline, by="schedule")
+                job = engine.jobs.start(pipeline, by="schedule", key=planned_key(pipeline, due))
                 self._skipped.pop(place, None)
                 return job
+        except Busy:
+            raise
         except ProfferError as error:
             why = error.message
         self._skipped[place] = now, why
@@ -119,6 +126,9 @@ class Schedule:
             try:
                 self.look()
                 wait = self.pause()
+            except Busy as error:
+                logger.warning("the schedule waits: %s", error)
+                wait = AGAIN_SECONDS
             except Exception:
                 # A log that cannot be read for a moment must not end every later training.
                 logger.exception("the schedule could not be followed")
@@ -128,6 +138,15 @@ class Schedule:
 def trainable(engine: "Engine") -> list[Pipeline]:
     """Return the pipelines that have something to learn."""
     return [pipeline for pipeline in engine.app.pipelines if not pipeline.weights]
+
+
+def planned_key(pipeline: str, due: datetime) -> str:
+    """Return the key of a planned training: the same in every process that plans it.
+
+    >>> planned_key("home", datetime(2026, 1, 31, 2, tzinfo=UTC))
+    'schedule home 2026-01-31T02:00:00+00:00'
+    """
+    return f"schedule {pipeline} {due.astimezone(UTC).isoformat()}"
 
 
 def expression_of(engine: "Engine", pipeline: str) -> str:

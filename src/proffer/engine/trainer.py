@@ -1,4 +1,4 @@
-"""A child process that trains: started with low priority, listened to, held to its limits, ended when it must end."""
+"""A child process that works: started with low priority, listened to, held to its limits, ended when it must end."""
 
 import os
 import selectors
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -23,20 +23,22 @@ MEGABYTE = 1 << 20
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One line of a trainer's standard output: how far it is, or its last word, a version or an error."""
+    """One line of a trainer's standard output: how far it is, or its last word, a version, findings or an error."""
 
     what: str | None = None
     done: int = 0
     total: int = 0
     version: str | None = None
+    found: dict[str, Any] | None = None
     error: str | None = None
     remedy: str | None = None
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """How a trainer ended: with a version, with an error, or because it was told to (`cancelled`)."""
+    """How a child ended: with a version, with what it found, with an error, or because it was told to (`cancelled`)."""
 
     version: str | None = None
+    found: dict[str, Any] | None = None
     error: str | None = None
     remedy: str | None = None
     cancelled: bool = False
@@ -46,16 +48,19 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 class Trainer:
     """One child process with limits: `seconds` of wall clock, `memory_mb` of resident memory.
 
-    `stop` may be called from any thread; `run` then ends the child: first kindly, after a grace by force.
+    `stop` may be called from any thread; `run` then ends the child: first kindly, after a grace by force. `work`
+    is what the child does, in the words of its errors.
     """
 
     def __init__(
-        self, command: Sequence[str], seconds: float, memory_mb: int, tell: Callable[[Progress], None]
-    ) -> None:
+        self, command: Sequence[str], seconds: float, memory_mb: int, tell: Callable[[Progress], None],
+        work: str = "training",
+    ) -> None:  # fmt: skip
         self._command = list(command)
         self._seconds = seconds
         self._memory = memory_mb
         self._tell = tell
+        self._work = work
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._last = Told()
         self._stopped = False
@@ -121,7 +126,7 @@ class Trainer:
             return
         if told.what is not None:
             self._tell(Progress(told.what, told.done, told.total))
-        elif told.version is not None or told.error is not None:
+        elif (told.version, told.found, told.error) != (None, None, None):
             self._last = told
 
     def _ending(self, status: int, broken: Ending | None) -> Ending:
@@ -129,18 +134,22 @@ class Trainer:
             return msgspec.structs.replace(broken, log=self.log)
         if self._last.error is not None:
             return Ending(error=self._last.error, remedy=self._last.remedy, log=self.log)
-        if status == 0 and self._last.version is not None:
-            return Ending(version=self._last.version, log=self.log)
+        training = self._work == "training"
+        if status == 0 and (self._last.version if training else self._last.found) is not None:
+            return Ending(version=self._last.version, found=self._last.found, log=self.log)
         how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-        return Ending(error=f"the trainer ended {how} and gave no version", remedy="See its log.", log=self.log)
+        error = (
+            f"the trainer ended {how} and gave no version" if training else f"the look ended {how} and found nothing"
+        )
+        return Ending(error=error, remedy="See its log.", log=self.log)
 
     def _too_long(self) -> Ending:
-        remedy = "Give it more time: `seconds` of the request or of settings.training."
-        return Ending(error=f"the training took longer than its limit of {self._seconds:g} s", remedy=remedy)
+        remedy = f"Give it more time: `seconds` of the request or of settings.{self._work}."
+        return Ending(error=f"the {self._work} took longer than its limit of {self._seconds:g} s", remedy=remedy)
 
     def _too_large(self, used: float) -> Ending:
-        remedy = "Give it more memory: `memory_mb` of the request or of settings.training."
-        return Ending(error=f"the training used {used:,.0f} MB, its limit is {self._memory:,} MB", remedy=remedy)
+        remedy = f"Give it more memory: `memory_mb` of the request or of settings.{self._work}."
+        return Ending(error=f"the {self._work} used {used:,.0f} MB, its limit is {self._memory:,} MB", remedy=remedy)
 
 
 class Lines:
