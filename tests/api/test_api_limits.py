@@ -11,7 +11,7 @@ from proffer.api import bodies
 from proffer.api.bodies import BODY_BYTES
 from proffer.api.limits import Lane, Limits, Rate
 from proffer.api.problems import TooMany
-from proffer.core.errors import Busy, StorageFull
+from proffer.core.errors import Busy, CannotStart, StorageFull
 
 from .served import SECRETS, Site
 
@@ -163,6 +163,19 @@ def test_a_full_disk_is_told_and_reading_goes_on(filled: Site) -> None:
     filled.engines["feed"].stores.log.append = full
     assert filled.post("/events", LIKE).status_code == 507
     assert filled.put("/entities/post/p1", {"title": "x"}).status_code == 507
+    assert filled.post("/recommend", {"subject": "u1"}).status_code == 200
+
+
+def test_a_right_taken_away_is_told_and_reading_goes_on(filled: Site, caplog: pytest.LogCaptureFixture) -> None:
+    def refused(*rows: object, **rest: object) -> None:
+        raise CannotStart("the database does not allow it: permission denied", remedy="Grant it.")
+
+    filled.engines["feed"].stores.log.append = refused
+    answer = filled.post("/events", LIKE)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    told = answer.json()
+    assert (told["detail"], told["remedy"]) == ("the database does not allow it: permission denied", "Grant it.")
+    assert told["request_id"] in caplog.text
     assert filled.post("/recommend", {"subject": "u1"}).status_code == 200
 
 

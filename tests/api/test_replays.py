@@ -73,7 +73,7 @@ def test_bad_changes_and_ids(toy: Site, decided: dict) -> None:
     assert replayed(toy, decided, {"lambda": 0.5}, 422)
     gone = replayed(toy, decided, {"model": "m_nope"}, 409)
     assert "m_nope cannot be loaded" in gone["detail"]
-    assert "Name another version" in gone["remedy"]
+    assert "Give another version" in gone["remedy"]
     elsewhere = toy.send("POST", "/api/v1/other/recommend", {"subject": "u1"}, token="other").json()
     for _ in range(3):
         elsewhere = toy.send("POST", "/api/v1/other/recommend", {"subject": "u1"}, token="other").json()

@@ -287,6 +287,15 @@ def test_tables_of_an_older_version_are_led_on_in_the_backup(home, tmp_path):
     bootstrap.open_stores(home / "older").log.close()
 
 
+def test_tables_of_a_newer_version_are_refused_by_the_name_of_the_workspace(home, tmp_path):
+    connection = sqlite3.connect(home / "feed" / "log.db", isolation_level=None)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(CannotStart, match=f"{home / 'feed' / 'log.db'} has tables of version 99"):
+        back_up(home, "feed", tmp_path / "b")
+    assert not list(tmp_path.glob("*b"))
+
+
 WRITING = """
 import sys, threading
 from pathlib import Path

@@ -79,14 +79,16 @@ def test_what_cannot_be(run: Run, decided: str, tmp_path: Path) -> None:
 def test_no_workspaces_at_all(run: Run) -> None:
     said = run("replay", "d_1", status=1).stderr
     assert "there are no workspaces in" in said
-    assert "Take the id from a slate, or say --home." in said
+    assert "Take the id from a slate that a server gave" in said
 
 
 def test_a_workspace_that_cannot_be_opened_is_named(run: Run, decided: str, home: Path) -> None:
     (home / "broken").mkdir()
     (home / "broken" / "workspace.json").write_text("{")
     assert parsed(run("replay", decided, "--json"))["verdict"] == "exact"
-    assert "broken could not be opened" in run("replay", "d_nope", status=1).stderr
+    said = run("replay", "d_nope", status=1).stderr
+    assert "no workspace or decision in feed, other named 'd_nope'; broken could not be opened: " in said
+    assert "workspace.json" in said  # why it could not
 
 
 def test_beside_a_server(run: Run, decided: str, home: Path) -> None:

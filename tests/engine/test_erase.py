@@ -411,3 +411,15 @@ def test_any_log_forgets_anybody_and_replays_the_same(log, gone):
     assert {r.verdict.value for r in engine.record([{"id": f"e{n}", **row} for n, row in enumerate(log)])} <= {
         "duplicate", "quarantined",
     }  # fmt: skip
+
+
+def test_who_was_erased_and_came_back_stays_when_somebody_else_is_erased():
+    engine = engine_of()
+    lived(engine)
+    engine.erase([USER])
+    engine.record([{"id": "back", **did("zebra-77", "like", "b")}, {"id": "both", **did("zebra-77", "like", "c")}])
+    first = engine.erase([EntityRef("post", "b")])
+    assert engine.stores.log.get("both") is not None
+    assert len(list(notes(engine.stores.log))) == 2
+    assert first.sequence == engine.stores.log.last()
+    assert {"b", "zebra-77"} & {event.actor.id for event in engine.stores.log.find(entity=USER)} == {"zebra-77"}

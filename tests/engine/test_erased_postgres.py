@@ -11,7 +11,9 @@ import pytest
 from proffer.apps.feed.app import app as feed
 from proffer.core.clock import RandomIds, SystemClock
 from proffer.core.entities import EntityRef
+from proffer.core.jobs import Job
 from proffer.engine.engine import Engine
+from proffer.engine.erasures import FILE
 from proffer.stores.postgres import join, postgres_stores, schema_name
 from tests.engine.test_erased_bytes import KEY, PLANTED, QUAGGA, VISITOR, plain, plant
 from tests.engine.worlds import NOW, asks, did
@@ -107,11 +109,27 @@ def test_it_leaves_every_table_its_files_and_every_process(postgres, opened, tmp
         time.sleep(0.05)
     assert there.state.attributes(QUAGGA) is None
     there.rebuild()
+    lists = [engine.stores.root / FILE for engine in (here, there)]
+    assert lists[0].read_bytes() == lists[1].read_bytes() != b""
     assert in_folder(tmp_path) == []
     assert list(there.state.ids) == list(here.state.ids)
     there.recommend(asks("u1"))
     assert {receipt.verdict.value for receipt in there.record(rows)} == {"duplicate"}
     assert there.record([did(PLANTED, "like", "a")])[0].verdict == "accepted"
+
+
+def test_what_jobs_said_leaves_their_files_where_nobody_decided_anything(postgres, opened):
+    open_one, schema = opened
+    here = open_one()
+    job = Job(
+        id="j1", pipeline="home", search=True, by="request", state="failed", seconds=1, memory_mb=64, created_at=NOW,
+        error=f"it choked on {PLANTED}",
+    )  # fmt: skip
+    here.stores.jobs.add(job)
+    here.record([did(PLANTED, "like", "a")])
+    assert "jobs" in in_table_files(postgres, schema)
+    assert here.erase([QUAGGA]).jobs == 1
+    assert in_table_files(postgres, schema) == []
 
 
 def test_of_two_processes_that_erase_at_once_neither_brings_back_the_other_s(postgres, opened, monkeypatch):
@@ -126,6 +144,28 @@ def test_of_two_processes_that_erase_at_once_neither_brings_back_the_other_s(pos
 
     def late(log, *arguments):
         # The other one comes in between: it has erased before this one's rewrite is there.
+        if not raced:
+            raced.append(True)
+            there.erase([EntityRef("user", "ann-4711")])
+        return rewrite(log, *arguments)
+
+    monkeypatch.setattr(type(here.stores.log), "rewrite", late)
+    here.erase([EntityRef("user", "bob-4711")])
+    text = repr([event for chunk in here.stores.log.scan() for event in chunk])
+    assert "ann-4711" not in text
+    assert "bob-4711" not in text
+
+
+def test_nor_where_one_names_the_other_in_words_of_its_own(postgres, opened, monkeypatch):
+    open_one, _ = opened
+    here, there = open_one(), open_one()
+    here.record([did("ann-4711", "like", "post-4711"), did("bob-4711", "like", "post-4711")])
+    here.record([did("carl-4711", "like", "post-4711", context={"told": ["ann-4711", "bob-4711"]})])
+    assert "carl-4711" in repr(here.stores.log.find(entity=EntityRef("user", "carl-4711")))
+    there.catch_up()
+    rewrite, raced = type(here.stores.log).rewrite, []
+
+    def late(log, *arguments):
         if not raced:
             raced.append(True)
             there.erase([EntityRef("user", "ann-4711")])

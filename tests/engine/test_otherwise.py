@@ -182,7 +182,7 @@ def test_a_model_that_is_gone_is_named_and_another_one_can_answer(tmp_path, harm
     engine.past.forget()
     with pytest.raises(CannotReplay, match=first) as refused:
         engine.replay(decision.id)
-    assert "Name another version" in refused.value.remedy
+    assert "Give another version" in refused.value.remedy
     found = engine.replay(decision.id, Change(model=second))
     assert (found.verdict, found.again, found.otherwise.decision.model) == ("gone", None, second)
     assert first in found.since[0]

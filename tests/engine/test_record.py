@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proffer.core.errors import Corrupt, NotFound, StorageFull
+from proffer.core.errors import Busy, Corrupt, NotFound, StorageFull
 from proffer.engine.engine import Engine
 from proffer.stores.memory import memory_stores
 from proffer.stores.sqlite import sqlite_stores
@@ -122,6 +122,30 @@ def test_events_of_another_writer_are_caught_up():
     other.catch_up()
     assert other.state.position == 6
     assert len(shown(other)) == 6
+
+
+def test_a_fold_that_fails_while_the_log_is_away_counts_nothing_twice(monkeypatch):
+    engine = new_engine()
+    few_posts(engine)
+    fold, replayed = engine.state.fold, engine._replayed
+
+    def half(events):
+        fold(events[:1])
+        raise MemoryError
+
+    def away():
+        monkeypatch.setattr(engine, "_replayed", replayed)
+        raise Busy("the database cannot be reached")
+
+    monkeypatch.setattr(engine.state, "fold", half)
+    monkeypatch.setattr(engine, "_replayed", away)
+    broken = engine.state
+    with pytest.raises(Busy):
+        engine.record([did("u1", "like", "a"), did("u1", "like", "b")])
+    monkeypatch.setattr(engine.state, "fold", fold)
+    engine.catch_up()
+    assert engine.state is not broken
+    assert engine.state.position == engine.stores.log.last() == 8
 
 
 def test_threads_record_and_ask_at_once():

@@ -202,6 +202,7 @@ def test_a_note_of_an_erasure_by_another_process_rebuilds_the_state():
     state, fitted = engine.state, engine.fitted["home"]
     stores.log.append([erasures.note("n1", NOW, "feed", [EntityRef("user", "u9")], engine.pseudonyms)])
     engine._follow(0.0)
+    engine._meet()
     assert engine.state is not state
     assert engine.fitted["home"] is not fitted
     assert (engine.state.position, engine.fitted["home"].version) == (7, fitted.version)

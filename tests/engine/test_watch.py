@@ -220,3 +220,35 @@ def until(so: object, seconds: float = 20) -> None:
     while not so():  # type: ignore[operator]
         assert time.monotonic() < patience
         time.sleep(0.01)
+
+
+def test_one_workspace_that_fails_keeps_the_watch_from_no_other(watched: Engine) -> None:
+    lost = new_engine(stores=memory_stores(FixedClock(NOW)))
+    lost.home, lost.workspace = watched.home, "lost"
+    lost.stores.decisions.flush = lambda: 1 / 0  # type: ignore[attr-defined, method-assign]
+
+    def command(*_: object) -> list[str]:
+        return [sys.executable, "-c", SAY + "say(found={'checked': 1})"]
+
+    engines = {"lost": lost, "feed": watched}
+    looking = Watch(engines, clock=watched.clock, command=command, every=1.0)
+    assert isinstance(watched.clock, FixedClock)
+    watched.clock.move(2)
+    looking.start()
+    try:
+        until(lambda: skew.kept(watch.root_of(watched)).looks >= 1)
+    finally:
+        looking.close()
+
+
+def test_what_is_erased_while_a_look_goes_on_does_not_come_back_with_it(watched: Engine) -> None:
+    root = watch.root_of(watched)
+    gone = Mismatch(decision="d_gone", seen_at=NOW, text="order")
+    skew.keep(root, Skew(checked=7, mismatched=1, mismatches=(gone,)))
+
+    def command(*_: object) -> list[str]:
+        skew.keep(root, Skew(checked=7, mismatched=1))
+        return [sys.executable, "-c", SAY + "say(found={'checked': 1})"]
+
+    known = Watch({"feed": watched}, clock=watched.clock, command=command).look("feed")
+    assert (known.checked, known.mismatches) == (8, ())

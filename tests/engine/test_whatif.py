@@ -267,3 +267,13 @@ def test_nobody_is_named_in_a_review(world):
     engine, _, other, _ = world
     text = msgspec.json.encode(engine.stores.registry.reviews(other)).decode()
     assert "u1" not in text
+
+
+def test_a_decision_of_beyond_the_end_of_the_log_is_left_out(world, monkeypatch):
+    engine, _, other, _ = world
+    late = msgspec.structs.replace(decided(engine)[0], as_of=10**9)
+    monkeypatch.setattr(engine.stores.decisions, "get", lambda _: late)
+    walked = whatif.Walked(engine, whatif.listed(engine, other))
+    with engine.past.held() as past:
+        walked.visit(past, late.id)
+    assert dict(walked.left_out) == {whatif.GONE: 1}

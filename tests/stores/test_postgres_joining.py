@@ -111,7 +111,7 @@ def test_without_the_right_to_make_a_schema_an_administrator_can_make_it(postgre
         ask(postgres.url(), f'GRANT USAGE ON SCHEMA "{schema}" TO {role}')
         error = refusal(CannotStart, url, name, "feed", START)
         assert "permission denied for table" in error.message
-        assert "Grant the user what it lacks" in error.remedy
+        assert "grant the user what it lacks" in error.remedy
     finally:
         ask(postgres.url(), f'DROP SCHEMA "{schema}" CASCADE', f"DROP ROLE {role}")
 

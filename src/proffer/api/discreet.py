@@ -5,11 +5,8 @@ import logging
 import os
 import traceback
 from pathlib import Path
-from types import TracebackType
 
 from proffer.core.errors import ProfferError
-
-Raised = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class Discreet(logging.Formatter):

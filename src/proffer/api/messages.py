@@ -130,6 +130,9 @@ class Predict(Body, frozen=True, kw_only=True):
     pairs: Annotated[list[Pair], Meta(min_length=1, max_length=LARGEST_LIST)]
 
 
+Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339, with its zone.")]
+
+
 class Replay(Body, frozen=True, kw_only=True):
     """What is to be other than it was when a decision was made; a member left out stays as it was.
 
@@ -138,12 +141,9 @@ class Replay(Body, frozen=True, kw_only=True):
     """
 
     model: Id | None = None
-    at: Annotated[datetime, Meta(tz=True, description="RFC 3339, with its zone.")] | None = None
+    at: Moment | None = None
     diversity: Lambda | None = None
     rules: Annotated[list[Rule], Meta(max_length=MOST_RULES)] | None = None
-
-
-Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339, with its zone.")]
 
 
 class ReplayPeriod(Body, frozen=True, kw_only=True):

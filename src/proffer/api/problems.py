@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from proffer.core.errors import (
     Busy,
+    CannotStart,
     Conflict,
     Forbidden,
     Invalid,
@@ -84,6 +85,10 @@ def of_error(error: Exception, request_id: str) -> Problem:
         return _problem(error.status_code, title, error.detail, request_id=request_id)
     if (isinstance(error, ProfferError) and error.status < 500) or isinstance(error, Busy | StorageFull):
         return _problem(error.status, error.title, error.message, error.field, error.remedy, request_id)
+    if isinstance(error, CannotStart):
+        # It did start: a password, a right or a table was taken away since, and all is well once that is mended.
+        logger.warning("request %s: %s", request_id, error)
+        return _problem(Busy.status, Busy.title, error.message, error.field, error.remedy, request_id)
     logger.error("request %s failed", request_id, exc_info=error)
     remedy = "Look for the request_id in the server's log."
     return _problem(500, ProfferError.title, "the server met an error it did not expect", None, remedy, request_id)

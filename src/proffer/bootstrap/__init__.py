@@ -116,11 +116,16 @@ def create(home: Path, name: str, app: str, *, store: str | None = None, clock: 
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         if address is not None:
             made = _joined(address, made, root)
-        write_file(root / WORKSPACE, lambda file: file.write(msgspec.json.format(msgspec.json.encode(made))))
+        write_workspace(root, made)
     except OSError as error:
         message = f"the folder {root} cannot be made: {error.strerror}"
         raise CannotStart(message, field="home", remedy="Choose another home, or see its rights.") from error
     return root
+
+
+def write_workspace(root: Path, made: Workspace) -> None:
+    """Write what a workspace says of itself into its directory, whole or not at all."""
+    write_file(root / WORKSPACE, lambda file: file.write(msgspec.json.format(msgspec.json.encode(made))))
 
 
 def check_store(store: str | None, field: str = "store") -> str | None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,6 @@ import msgspec
 from proffer.app import App
 from proffer.bootstrap import (
     PSEUDONYM_KEY,
-    WORKSPACE,
     Workspace,
     application,
     check_name,
@@ -18,6 +18,7 @@ from proffer.bootstrap import (
     open_stores,
     postgres_module,
     workspace,
+    write_workspace,
 )
 from proffer.core.clock import Clock, RandomIds, SystemClock
 from proffer.core.errors import CannotStart, Invalid, NotFound
@@ -29,10 +30,11 @@ from proffer.engine.erasures import read as read_erasures
 from proffer.engine.provenance import code_version
 from proffer.stores.backups import Backup, close_up, gather, reading, snapshot, told, unpack
 from proffer.stores.copying import Inventory, Progress, copy, inventory
-from proffer.stores.durable import write_file
 from proffer.stores.pseudonym_key import KEY_FILE, load_pseudonyms
 from proffer.stores.sqlite import sqlite_stores
 from proffer.stores.sqlite.backup import remove_database, rest
+from proffer.stores.sqlite.tables import open_reader, version_of
+from proffer.stores.versions import VERSION
 from proffer.stores.whole import whole
 
 __all__ = ["Backup", "Inventory", "Restored", "back_up", "check_backup", "copy_workspace", "restore", "told"]
@@ -65,7 +67,7 @@ def back_up(
         else:
             holds = _gathered(root, place, pipelines, progress)
         _beside(root, place)
-        _describe(place, msgspec.structs.replace(found, store=None))
+        write_workspace(place, msgspec.structs.replace(found, store=None))
         backup = Backup(
             workspace=found.name, app=found.app, created_at=found.created_at, code=code_version(),
             made_at=(clock or SystemClock()).now(), pipelines=pipelines, holds=holds,
@@ -102,7 +104,7 @@ def restore(
                 made, _ = _into_database(source, address, made, place, backup.pipelines, progress)
         if address is not None:
             remove_database(place)
-        _describe(place, made)
+        write_workspace(place, made)
     return Restored(backup=backup, holds=holds, erased=erased)
 
 
@@ -126,7 +128,7 @@ def copy_workspace(
     try:
         if switch and address is not None:
             made, holds = _into_database(opened, address, made, target, pipelines, progress)
-            _describe(target, made)
+            write_workspace(target, made)
             return holds
         with whole(target.absolute()) as place:
             if address is not None:
@@ -135,7 +137,7 @@ def copy_workspace(
                 holds = gather(opened, place, pipelines, progress)
                 rest(place)
             _beside(source, place)
-            _describe(place, made)
+            write_workspace(place, made)
         return holds
     finally:
         opened.log.close()
@@ -179,6 +181,9 @@ def _snapshot(root: Path, place: Path, pipelines: tuple[str, ...]) -> Inventory:
         source: Stores | None = open_stores(root, writable=False)
     except CannotStart:
         # Tables of another version: those of an older one are copied and led on in the copy.
+        with closing(open_reader(root, check=False)) as connection:
+            if version_of(connection) > VERSION:
+                raise
         source = None
     try:
         return snapshot(root, source, place, pipelines)
@@ -203,10 +208,6 @@ def _pipelines(app: str, *, needed: bool) -> tuple[str, ...]:
             raise
         # A database is copied page by page, also where the application is not installed.
         return ()
-
-
-def _describe(root: Path, made: Workspace) -> None:
-    write_file(root / WORKSPACE, lambda file: file.write(msgspec.json.format(msgspec.json.encode(made))))
 
 
 def _beside(root: Path, place: Path) -> None:

@@ -64,11 +64,13 @@ def erase(
     with served(home, name) as remote:
         if remote is not None:
             query = "?texts=true" if texts else ""
-            answers = [remote.ask("POST", f"{_path(ref)}/erase{query}", patience=PATIENCE) for ref in refs]
-            _show([msgspec.convert(answer, Erased) for answer in answers], json)
+            for ref in refs:
+                # One after the other: where one of them is unknown, what became of those before it was told.
+                answer = remote.ask("POST", f"{_path(ref)}/erase{query}", patience=PATIENCE)
+                _show(msgspec.convert(answer, Erased), json)
             return
     with writing(home, name) as engine:
-        _show([engine.erase(refs, texts=texts)], json)
+        _show(engine.erase(refs, texts=texts), json)
 
 
 def _refs(home: Path | None, name: str, ids: list[str], kind: str | None) -> list[EntityRef]:
@@ -92,18 +94,17 @@ def _confirm(name: str, refs: list[EntityRef], yes: bool) -> None:
     typer.confirm(f"Erase the {refs[0].kind} {called} from {name}? It cannot be taken back.", abort=True)
 
 
-def _show(found: list[Erased], json: bool) -> None:
-    for one in found:
-        if json:
-            show_json(one)
-            continue
-        show(
-            f"Erased {', '.join(one.pseudonyms)}: {one.events:,} events, {one.decisions:,} decisions, "
-            f"{one.quarantined:,} refused rows; noted as event {one.sequence:,}."
-        )
-        if one.unknown:
-            show(f"Nothing was known of {', '.join(one.unknown)}.")
-        if one.mentions:
-            note(f"{one.mentions:,} texts of others name them among other words. --texts blanks those, too.")
-        if one.again:
-            note("It had been erased before; what was left to do is done.")
+def _show(found: Erased, json: bool) -> None:
+    if json:
+        show_json(found)
+        return
+    show(
+        f"Erased {', '.join(found.pseudonyms)}: {found.events:,} events, {found.decisions:,} decisions, "
+        f"{found.quarantined:,} refused rows; noted as event {found.sequence:,}."
+    )
+    if found.unknown:
+        show(f"Nothing was known of {', '.join(found.unknown)}.")
+    if found.mentions:
+        note(f"{found.mentions:,} texts of others name them among other words. --texts blanks those, too.")
+    if found.again:
+        note("It had been erased before; what was left to do is done.")

@@ -29,7 +29,7 @@ WHAT = """Nothing to replay. Some of what can be asked:
   proffer replay feed --from 2026-03-01 --until 2026-03-08 --model m_0f3a
                                                    a period's decisions under another model
 
-Decisions' ids are in every slate; of those of a user: GET /api/v1/feed/decisions?subject=u1"""
+Decisions' ids are in every slate of a server; those of a user: GET /api/v1/feed/decisions?subject=u1"""
 
 
 def replay(
@@ -79,24 +79,30 @@ def replay(
 
 def holder(home: Path, id: str) -> str:
     """Return the name of the workspace that logged a decision. Raises NotFound naming where it was looked for."""
-    names, shut = bootstrap.workspaces(home), []
+    names, shut = bootstrap.workspaces(home), dict[str, ProfferError]()
     for name in names:
         try:
             stores = bootstrap.open_stores(home / name, writable=False)
-        except ProfferError:
-            shut.append(name)
+        except ProfferError as error:
+            shut[name] = error
             continue
         try:
             if stores.decisions.get(id) is not None:
                 return name
         finally:
             stores.log.close()
+    seen = [name for name in names if name not in shut]
     message = f"there are no workspaces in {home}"
-    if names:
-        message = f"there is no workspace or decision in {', '.join(names)} named {id[:60]!r}"
+    if seen:
+        message = f"there is no workspace or decision in {', '.join(seen)} named {id[:60]!r}"
+    elif shut:
+        message = f"there is no workspace named {id[:60]!r}"
+    remedy = "Take the id from a slate that a server gave (proffer recommend logs nothing), or say --home."
     if shut:
-        message += f"; {', '.join(shut)} could not be opened"
-    raise NotFound(message, field="TARGET", remedy="Take the id from a slate, or say --home.")
+        # Where it could not be looked for it may be: what is wrong there is the next thing to mend.
+        message += "; " + "; ".join(f"{name} could not be opened: {why.message}" for name, why in shut.items())
+        remedy = next((why.remedy for why in shut.values() if why.remedy), remedy)
+    raise NotFound(message, field="TARGET", remedy=remedy)
 
 
 def rules_in(path: Path) -> tuple[Rule, ...]:

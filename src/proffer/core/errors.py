@@ -33,7 +33,7 @@ class ProfferError(Exception):
 
     def __str__(self) -> str:
         where = f"{self.field}: " if self.field else ""
-        then = f" {self.remedy}" if self.remedy else ""
+        then = f". {self.remedy}" if self.remedy else ""
         return f"{where}{self.message}{then}"
 
 

@@ -147,7 +147,7 @@ class Past:
 
 
 def _gone(version: str, why: str) -> CannotReplay:
-    remedy = "Name another version of the pipeline as the model to see what that one would have shown."
+    remedy = "Give another version, or untrained, as the model to see what that one would have shown."
     return CannotReplay(f"model {version[:40]} cannot be loaded: {why}", field="model", remedy=remedy)
 
 

@@ -15,7 +15,7 @@ import msgspec
 from proffer.core.clock import first_id
 from proffer.core.decisions import Decision
 from proffer.core.entities import EntityRef, stable_key
-from proffer.core.errors import Busy, Conflict, Invalid, NotFound
+from proffer.core.errors import Busy, Conflict, Corrupt, Invalid, NotFound
 from proffer.core.events import ENTITY_MERGE, Event
 from proffer.core.jobs import Job
 from proffer.engine import erasures, skew
@@ -141,7 +141,7 @@ def _from_log(engine: "Engine", eraser: Eraser, at: datetime) -> tuple[int, int,
     log, position, sequence = engine.stores.log, 0, 0
     events = rows = 0
     for _ in range(PASSES):
-        read = position
+        before = log.last()
         position, changed, blank = _look(engine, eraser, position)
         if sequence and not changed and not blank:
             return events, rows, sequence
@@ -149,7 +149,7 @@ def _from_log(engine: "Engine", eraser: Eraser, at: datetime) -> tuple[int, int,
             raise NotFound("nothing is known of it", field="id", remedy="Look at its kind and id.")
         sequence = log.rewrite(changed, blank, _note(engine, eraser, at, len(changed), len(blank)))
         events, rows = events + len(changed), rows + len(blank)
-        _mend(engine, changed, read, sequence)
+        _mend(engine, changed, before, sequence)
     raise Busy("events of it keep coming in", field="id", remedy="Stop sending them, then ask again.")
 
 
@@ -185,12 +185,18 @@ def _note(engine: "Engine", eraser: Eraser, at: datetime, events: int, rows: int
 
 
 def _mend(engine: "Engine", changed: Sequence[Event], since: int, until: int) -> None:
-    """Erase again who was erased by another process after these events were read: they came back with them."""
+    """Erase again who was erased by another process since these events were read: they came back with them.
+
+    `since` is where the log ended before that: who was erased earlier and is named in them came back by himself.
+    """
     others = [note for note in erasures.notes(engine.stores.log, since) if note.sequence < until]
+    if not others:
+        return
     gone = {pseudonym for note in others for pseudonym in note.fields["pseudonyms"]}
+    kinds = tuple(engine.app.schema.entities)
     back = {
-        ref for event in changed for ref in (event.actor, event.target)
-        if ref is not None and gone.intersection(engine.pseudonyms.all_of(ref))
+        ref for event in changed for ref in erasures.named_by(event, kinds)
+        if gone.intersection(engine.pseudonyms.all_of(ref))
     }  # fmt: skip
     for ref in sorted(back):
         _erased(engine, [ref], False, engine.clock.now())
@@ -225,11 +231,21 @@ def sweep(engine: "Live", eraser: Eraser | None = None, *, after: str = "") -> t
 
 
 def sweep_recent(engine: "Live") -> None:
-    """Remove what this process decided for the erased until it heard of it: another one had looked before that."""
-    last = max((note.at for note in erasures.notes(engine.stores.log)), default=None)
-    if last is not None:
-        # Ids of decisions begin with their time; clocks of machines differ by less than this.
-        sweep(engine, after=first_id("d", last - CLOCKS))
+    """Remove what this process decided for the erased until it heard of it: another one had looked before that.
+
+    The list beside the workspace gets the erasures of other machines, too.
+    """
+    notes = [*erasures.notes(engine.stores.log)]
+    if not notes:
+        return
+    # Ids of decisions begin with their time; clocks of machines differ by less than this.
+    sweep(engine, after=first_id("d", max(note.at for note in notes) - CLOCKS))
+    if engine.stores.root is not None:
+        try:
+            erasures.write(engine.stores.root, notes)
+        except (OSError, Corrupt) as error:
+            # The log has its notes: whoever erases next is told.
+            logger.warning("the list of erasures is not written: %s", error)
 
 
 def _from_jobs(engine: "Engine", eraser: Eraser) -> int:

@@ -1,5 +1,6 @@
 """Who was erased: the notes in the log, the list beside the workspace, and how both are known again."""
 
+import fcntl
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -77,7 +78,7 @@ class Known:
 
         `kinds` are those an attribute may name an entity of.
         """
-        if not self._last or not any(self.erased(ref) for ref in _named(event, kinds)):
+        if not self._last or not any(self.erased(ref) for ref in named_by(event, kinds)):
             return None
         found = (self._log.get(id) for id in self._names.tombstones(event.id))
         return next((one for one in found if one is not None and one.id.startswith(TOMBSTONE)), None)
@@ -95,8 +96,8 @@ def named_in(reject: Reject) -> set[str]:
     return {each for text in texts for each in (text, *WORD.findall(text)) if 0 < len(each) <= ID_CHARACTERS}
 
 
-def _named(event: Event, kinds: Sequence[str]) -> Iterator[EntityRef]:
-    """Yield everything that an event may name."""
+def named_by(event: Event, kinds: Sequence[str]) -> Iterator[EntityRef]:
+    """Yield everything that an event may name; `kinds` are those a text in its fields may be the id of."""
     yield event.actor
     if event.target is not None:
         yield event.target
@@ -107,19 +108,25 @@ def _named(event: Event, kinds: Sequence[str]) -> Iterator[EntityRef]:
 
 def write(root: Path, found: Iterable[Event]) -> None:
     """Add the notes that the list of a workspace's folder lacks, and have it on disk."""
-    path = root / FILE
-    listed = {(line.at, line.pseudonyms) for line in read(path)}
-    lines = [line for line in map(_line, found) if (line.at, line.pseudonyms) not in listed]
-    if not lines:
+    path, known = root / FILE, [_line(note) for note in found]
+    if not _lacking(path, known):
         return
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(file, "r+b") as opened:
+        # Several processes of one machine share the folder.
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        lines = _lacking(path, known)
         # What a write that was cut off left of a line goes.
         opened.truncate(opened.read().rfind(b"\n") + 1)
         opened.seek(0, os.SEEK_END)
         opened.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
         opened.flush()
         os.fsync(opened.fileno())
+
+
+def _lacking(path: Path, known: Sequence[Line]) -> list[Line]:
+    listed = {(line.at, line.pseudonyms) for line in read(path)}
+    return [line for line in known if (line.at, line.pseudonyms) not in listed]
 
 
 def _line(note: Event) -> Line:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proffer.app import Pipeline
-from proffer.core.errors import Busy, Invalid
+from proffer.core.errors import Busy, Invalid, ProfferError
 from proffer.core.ports import LiveState, ModelRegistry, ModelVersion
 from proffer.models.base import Ranker, Retriever, Tunable
 
@@ -123,7 +123,8 @@ def load_fitted(pipeline: Pipeline, registry: ModelRegistry, schema: str) -> Fit
     except Exception as error:
         # Whatever is wrong with a model, the ladder can answer without it.
         logger.warning("model %s cannot be loaded: %s", version.id, error)
-        return unfitted(pipeline, f"model {version.id} cannot be loaded: {error}")
+        why = error.message if isinstance(error, ProfferError) else error
+        return unfitted(pipeline, f"model {version.id} cannot be loaded: {why}")
     gone = set(fitted.weights) - set(fitted.sources)
     if gone:
         return unfitted(pipeline, f"model {version.id} blends {', '.join(sorted(gone))}, now gone: train again")

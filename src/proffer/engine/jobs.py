@@ -197,6 +197,10 @@ class Jobs:
                 if not away:
                     logger.warning("no job of %s can be claimed: %s", self._engine.workspace, error)
                 ran, away = False, True
+            except Exception:
+                # Whatever is wrong with one job must not be the end of every later one.
+                logger.exception("a job of %s could not be run", self._engine.workspace)
+                ran = False
             finally:
                 _turn.release()
 

@@ -56,6 +56,7 @@ class Live:
         self._folding, self._refreshing, self._saving = threading.Lock(), threading.RLock(), threading.Lock()
         self._rebuilding, self.erasing = threading.Lock(), threading.Lock()
         self._erased = threading.Event()
+        self._half_folded = False
         self.pseudonyms = pseudonyms or Pseudonyms.fresh()
         self.known_erased = Known(stores.log, self.pseudonyms)
         self.tail = Tail(self._follow, self._meet)
@@ -97,9 +98,10 @@ class Live:
                     for events in self.stores.log.scan(since=state.position, chunk=FOLDED):
                         state.fold(events)
                         self._look_for_erasures(events)
+                    # Before anybody is served from the new state, and not while decisions wait for the lock.
+                    self.known_erased.follow()
                     with self.lock:
-                        self.state, self.fitted = state, fitted
-                        self.known_erased.follow()
+                        self.state, self.fitted, self._half_folded = state, fitted, False
                         self.seen.forget()
             # Again: what the state of before wrote meanwhile.
             self._drop_snapshots()
@@ -147,12 +149,13 @@ class Live:
         self.tail.touch()
         if grown:
             self.catch_up()
-        if self._erased.is_set():
-            self.rebuild()
         self.seen.pay()
 
     def _meet(self) -> None:
-        """Load what was put in charge or taken out by another process."""
+        """Load what was put in charge or taken out by another process, all of it anew where somebody was erased."""
+        # Not while the log is followed: a log that is read whole would look as if it were away.
+        if self._erased.is_set():
+            self.rebuild()
         for pipeline in self.app.pipelines:
             # Where weights are declared nothing is ever put in charge.
             if (
@@ -167,6 +170,8 @@ class Live:
         Events are read before the lock is taken: decisions wait for a fold, never for the log.
         """
         with self._folding:
+            if self._half_folded:
+                self._fold_anew()
             for events in self.stores.log.scan(since=self.state.position, chunk=FOLDED):
                 self.tail.touch()
                 if not self._folded(events):
@@ -185,10 +190,17 @@ class Live:
                 self.state.fold(events)
             except Exception:
                 logger.exception("a fold failed after event %s: replaying", self.state.position)
-                self.state = self._replayed()
+                # Until that has worked: the same events again would count twice what was folded of them.
+                self._half_folded = True
+                self._fold_anew()
                 return False
         self._look_for_erasures(events)
         return True
+
+    def _fold_anew(self) -> None:
+        with self.lock:
+            self.state = self._replayed()
+            self._half_folded = False
 
     def _look_for_erasures(self, events: Sequence[Event]) -> None:
         if any(event.type == ENTITY_ERASE for event in events):

@@ -64,16 +64,29 @@ class Schedule:
         return Planned(expression=expression, next_run=then, skipped_at=at, skipped=why)
 
     def look(self) -> list[Job]:
-        """Start every training that is due by now and return the jobs; one that is not worth it leaves its reason."""
-        now, started = self._clock.now(), []
-        for workspace, engine in self._engines.items():
-            for pipeline in trainable(engine):
-                place = workspace, pipeline.name
-                due = next_run(expression_of(engine, pipeline.name), self._seen[place], self.zone)
-                if due is not None and due <= now:
-                    job = self._begin(engine, pipeline.name, due, now)
-                    started += [job] if job else []
-                self._seen[place] = now
+        """Start every training that is due by now and return the jobs; one that is not worth it leaves its reason.
+
+        Raises Busy, once all others are started, where the stores of a workspace cannot be reached.
+        """
+        now, started, away = self._clock.now(), [], None
+        for engine in self._engines.values():
+            try:
+                started += self._due(engine, now)
+            except Busy as error:
+                away = error
+        if away is not None:
+            raise away
+        return started
+
+    def _due(self, engine: "Engine", now: datetime) -> list[Job]:
+        started = []
+        for pipeline in trainable(engine):
+            place = engine.workspace, pipeline.name
+            due = next_run(expression_of(engine, pipeline.name), self._seen[place], self.zone)
+            if due is not None and due <= now:
+                job = self._begin(engine, pipeline.name, due, now)
+                started += [job] if job else []
+            self._seen[place] = now
         return started
 
     def _begin(self, engine: "Engine", pipeline: str, due: datetime, now: datetime) -> Job | None:

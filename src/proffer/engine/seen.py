@@ -1,6 +1,7 @@
 """What is assumed seen: impressions of the first places of a slate, where the settings declare them."""
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from proffer.core.decisions import Decision
@@ -49,15 +50,21 @@ class Seen:
     def pay(self) -> None:
         """Record the impressions that the log could not take when they happened. Raises Busy where it still cannot."""
         while self._owed:
-            self._engine.record(self._owed[0], source="assumed")
-            self._owed.popleft()
+            rows = self._owed[0]
+            self._engine.record(rows, source="assumed")
+            self._let_go(rows)
 
     def forget(self) -> None:
         """Let go of the impressions of whoever was erased meanwhile."""
         kind, known = self._engine.app.subject, self._engine.known_erased
         for rows in list(self._owed):
             if known.erased(EntityRef(kind, rows[0]["actor"])):
-                self._owed.remove(rows)
+                self._let_go(rows)
+
+    def _let_go(self, rows: list[dict[str, Any]]) -> None:
+        # Who pays and who forgets are two threads.
+        with suppress(ValueError):
+            self._owed.remove(rows)
 
     def _rows(self, decision: Decision) -> list[dict[str, Any]]:
         app, places = self._engine.app, self._engine.settings.assume_seen.get(decision.query.pipeline, 0)

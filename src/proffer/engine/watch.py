@@ -93,7 +93,8 @@ class Watch:
         ))  # fmt: skip
         if ending.cancelled:
             return known
-        found = self._kept(engine, known, ending, until)
+        # Read again: somebody may have been erased from it since the look began.
+        found = self._kept(engine, skew.kept(root_of(engine)), ending, until)
         _tell(name, found, ending)
         return found
 
@@ -115,16 +116,20 @@ class Watch:
     def _loop(self) -> None:
         wait = 0.0
         while not self._wake.wait(wait):
-            try:
-                for name in self._engines:
-                    then = self.due(name)
-                    if then is not None and then <= self._clock.now() and not self._wake.is_set():
-                        self.look(name)
-                wait = self._pause()
-            except Exception:
-                # A store that cannot be read for a moment must not end every later look.
-                logger.exception("no look at the decisions could be taken")
-                wait = LONGEST_WAIT
+            looked = [self._looked(name) for name in self._engines]
+            wait = self._pause() if all(looked) else LONGEST_WAIT
+
+    def _looked(self, name: str) -> bool:
+        """Take a look at a workspace where it is due; False where that failed."""
+        try:
+            then = self.due(name)
+            if then is not None and then <= self._clock.now() and not self._wake.is_set():
+                self.look(name)
+        except Exception:
+            # A store that cannot be read for a moment must end neither every later look nor those at other workspaces.
+            logger.exception("no look at the decisions of %s could be taken", name)
+            return False
+        return True
 
     def _pause(self) -> float:
         """Return the seconds until a look is due, at most a minute: settings change, and clocks are set."""

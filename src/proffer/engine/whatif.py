@@ -30,6 +30,7 @@ SAMPLE, MOST = 1000, 10_000
 DEPTHS = (1, 5, 10)
 PAGE = 1000
 EARLY = timedelta(days=1)
+GONE = "model, log or page of then is gone"
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,15 +164,19 @@ class Walked:
         if decision is None:
             self.left_out["removed meanwhile"] += 1
             return
-        # The state is folded before the clock starts: serving has it at hand.
-        state = past.at(decision.as_of)
+        try:
+            # The state is folded before the clock starts: serving has it at hand.
+            state = past.at(decision.as_of)
+        except CannotReplay:
+            self.left_out[GONE] += 1
+            return
         change = Change(model=self.version.id)
         if not self.took:
             self._make(past, decision, change)
         made = self._make(past, decision, None)
         other = self._make(past, decision, change)
         if made is None or other is None:
-            self.left_out["model, log or page of then is gone"] += 1
+            self.left_out[GONE] += 1
             return
         self.catalogue = int(state.available().sum())
         self._compare(decision, made, other)

@@ -211,8 +211,11 @@ class MemoryDecisions:
 
     def replace(self, decisions: Sequence[Decision], gone: Sequence[str]) -> None:
         """Put decisions in the places of those with their ids and remove others by id."""
-        kept = {one.id: one for one in decisions if one.id in self._decisions}
-        self._decisions = {id: one for id, one in {**self._decisions, **kept}.items() if id not in set(gone)}
+        for one in decisions:
+            if one.id in self._decisions:
+                self._decisions[one.id] = one
+        for id in gone:
+            self._decisions.pop(id, None)
 
     def dropped(self) -> int:
         """Return 0: memory takes every decision."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from proffer.core.errors import NotFound
 from proffer.core.ports import ModelVersion, Promotion, Review
-from proffer.stores.artifacts import describe
+from proffer.stores.artifacts import describe, no_version
 from proffer.stores.filling import check_empty, check_listed
 from proffer.stores.reviews import written
 from proffer.stores.revisions import check_revision
@@ -120,5 +120,5 @@ class MemoryRegistry:
 
     def _listed(self, version: str) -> tuple[ModelVersion, dict[str, NDArray[Any]] | None]:
         if version not in self._versions:
-            raise NotFound(f"no model version {version[:40]!r}", field="version", remedy="See the list of versions.")
+            raise no_version(version)
         return self._versions[version]

@@ -46,7 +46,8 @@ def whole(path: Path) -> Iterator[Path]:
 def check_free(path: Path) -> None:
     """Raise Conflict unless a folder does not exist, or is empty."""
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-        raise Conflict(f"there is something in {path} already", field="target", remedy="Choose a place that is empty.")
+        remedy = "Choose a place that is empty, or another name (of a copy into a database by --name)."
+        raise Conflict(f"there is something in {path} already", field="target", remedy=remedy)
 
 
 def flush_tree(folder: Path) -> None:

@@ -3,18 +3,17 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 
-from proffer.testing.postgres_server import PostgresServer
+from proffer.testing.postgres_server import PostgresServer, free_port
 
 Fault = Literal["api", "worker", "database", "restart"]
 FAULTS: tuple[Fault, ...] = ("api", "worker", "database", "restart")
@@ -188,7 +187,7 @@ class PostgresDeployment(Deployment):
             self.database.kill()
         else:
             self.database.stop()
-        return lambda: void(self.database.start())
+        return self._start_database
 
     def mains(self) -> set[int]:
         """Return the processes that were started here and may start others."""
@@ -197,6 +196,9 @@ class PostgresDeployment(Deployment):
 
     def _hire(self) -> None:
         self.worker = self._work()
+
+    def _start_database(self) -> None:
+        self.database.start()
 
     def stop(self) -> list[int]:
         """End everything in order and return the exit statuses."""
@@ -231,14 +233,3 @@ def kill(pids: list[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def free_port() -> int:
-    """Return a port that nobody has now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def void(_: Any) -> None:
-    """Return nothing."""

@@ -70,7 +70,7 @@ class PostgresServer:
         if new:
             self._make()
         for _ in range(5):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             if self._launch(port):
                 self.port = port
                 if new:
@@ -220,7 +220,8 @@ def _roomy() -> str | None:
     return _MEMORY if free > _ROOM and os.access(_MEMORY, os.W_OK) else None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody has now."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])

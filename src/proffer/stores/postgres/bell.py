@@ -65,7 +65,11 @@ class Bell:
         try:
             if self._listening is None and not self._closed:
                 connection = self._database.connect()
-                connection.execute(SQL("LISTEN {}").format(Identifier(self._database.schema)))
+                try:
+                    connection.execute(SQL("LISTEN {}").format(Identifier(self._database.schema)))
+                except psycopg.Error:
+                    connection.close()
+                    raise
                 self._listening = connection
             return self._listening
         except psycopg.Error as error:

@@ -92,8 +92,6 @@ class PostgresDecisions:
         """
         if not self._writable:
             raise read_only()
-        if not decisions and not gone:
-            return
         self.flush()
         rows = [row for row in map(row_of, decisions) if row is not None]
 

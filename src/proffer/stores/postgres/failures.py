@@ -49,7 +49,8 @@ def meaning(error: psycopg.Error) -> ProfferError:
     if state in ("25006", "25P02"):
         return Busy(f"the database takes no writes now: {said}", remedy="See whether it is a standby, then try again.")
     if state in ("42501", "28000", "28P01"):
-        return CannotStart(f"the database does not allow it: {said}", remedy="Grant the user what it lacks.")
+        remedy = "Connect as the schema's owner, or grant the user what it lacks."
+        return CannotStart(f"the database does not allow it: {said}", remedy=remedy)
     if state in ("42P01", "3F000", "42703"):
         return CannotStart(f"the database lacks a table of this Proffer: {said}", remedy="Run proffer migrate.")
     if state.startswith(("22", "54")) or isinstance(error, psycopg.DataError):
@@ -85,4 +86,4 @@ def _unreachable(error: psycopg.Error, said: str) -> ProfferError:
     if "FATAL" in whole and "does not exist" in whole:
         remedy = "Name one that exists, or create it: Proffer makes a schema in a database, never the database."
         return CannotStart(f"the server knows no such database or user: {said}", field="store", remedy=remedy)
-    return Busy(f"the database cannot be reached: {said}", remedy="See whether it runs, then try again.")
+    return Busy(f"the database cannot be reached: {said}", remedy="See host and port, and whether it runs.")

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from proffer.core.clock import Clock
 from proffer.core.entities import EntityRef
-from proffer.core.errors import Invalid
 from proffer.core.events import Counts, Event, Quarantined, Receipt, Reject
 from proffer.stores.postgres.append import Asked
 from proffer.stores.postgres.appending import Appender
@@ -15,6 +14,7 @@ from proffer.stores.postgres.fill import fill_log
 from proffer.stores.postgres.find import find_rows, scan_chunk
 from proffer.stores.postgres.rewrite import rewrite_rows
 from proffer.stores.postgres.texts import check_cells
+from proffer.stores.read_only import read_only
 from proffer.stores.receipts import check_repairing
 from proffer.stores.rows import COLUMNS, REJECT_COLUMNS, EventReader, event_row, micros, quarantined, reject_row
 
@@ -137,6 +137,5 @@ class PostgresLog:
 
     def _writing(self) -> Appender:
         if self._appender is None:
-            message = "the workspace was opened for reading only"
-            raise Invalid(message, field="workspace", remedy="Open it for writing.")
+            raise read_only()
         return self._appender

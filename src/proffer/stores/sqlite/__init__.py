@@ -5,10 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from proffer.core.clock import Clock, SystemClock
-from proffer.core.errors import CannotStart, Invalid
+from proffer.core.errors import CannotStart
 from proffer.core.ports import Stores
 from proffer.stores.artifacts import Artifacts
 from proffer.stores.durable import flush_folder
+from proffer.stores.read_only import read_only
 from proffer.stores.snapshots import FileSnapshots
 from proffer.stores.sqlite.decisions import SqliteDecisionQueue, SqliteDecisions
 from proffer.stores.sqlite.jobs import SqliteJobs
@@ -100,4 +101,4 @@ def _read_only(root: Path) -> Exception:
     by = writing(root)
     if by is not None:
         return busy(root, by)
-    return Invalid("the workspace was opened for reading only", field="workspace", remedy="Open it for writing.")
+    return read_only()

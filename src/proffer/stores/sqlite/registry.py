@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
-from proffer.core.errors import NotFound
 from proffer.core.ports import ModelVersion, Promotion, Review
-from proffer.stores.artifacts import Artifacts, describe
+from proffer.stores.artifacts import Artifacts, describe, no_version
 from proffer.stores.reviews import decoded, encoded
 from proffer.stores.revisions import check_revision
 from proffer.stores.rows import micros, moment
@@ -76,9 +75,7 @@ class SqliteRegistry:
         def swap(connection: sqlite3.Connection) -> int:
             found = connection.execute("SELECT pipeline FROM versions WHERE id = ?", (version,)).fetchone()
             if found is None:
-                raise NotFound(
-                    f"no model version {version[:40]!r}", field="version", remedy="See the list of versions."
-                )
+                raise no_version(version)
             how = "rollback" if back else "promote"
             return _swap(connection, found[0], version, expected_revision, at, how)
 
@@ -118,9 +115,7 @@ class SqliteRegistry:
 
         def insert(connection: sqlite3.Connection) -> None:
             if connection.execute("SELECT 1 FROM versions WHERE id = ?", row[:1]).fetchone() is None:
-                raise NotFound(
-                    f"no model version {review.version[:40]!r}", field="version", remedy="See the list of versions."
-                )
+                raise no_version(review.version)
             connection.execute("INSERT INTO reviews (version, body) VALUES (?, ?)", row)
 
         self._writer().run(insert)
