@@ -150,7 +150,7 @@ def test_a_source_that_fails_is_logged_without_what_it_says(known: Site, log: io
 def test_proffers_own_words_and_on_demand_everybodys(log: io.StringIO) -> None:
     logger = logging.getLogger("proffer.test")
     logger.warning("no snapshot: %s", StorageFull("the disk is full", remedy="Free space."))
-    assert "the disk is full Free space." in log.getvalue()
+    assert "the disk is full. Free space." in log.getvalue()
     record = logging.LogRecord("proffer", logging.ERROR, "x.py", 1, "it failed: %s", (KeyError(CANARY),), None)
     assert CANARY in Discreet("%(message)s", open=True).format(record)
     assert CANARY not in Discreet("%(message)s", open=False).format(record)

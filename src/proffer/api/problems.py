@@ -108,7 +108,7 @@ def misfit(error: msgspec.ValidationError, hint: str = "") -> Invalid:
     """Return what msgspec says of a value that does not fit its type, as field, message and remedy.
 
     >>> str(misfit(msgspec.ValidationError("Expected `int` >= 1 - at `$.n`")))
-    'n: expected a whole number >= 1 Send a whole number >= 1.'
+    'n: expected a whole number >= 1. Send a whole number >= 1.'
     """
     text = re.sub(r"(?<!field )`(\w+)`", lambda found: WORDS.get(found[1], found[0]), str(error))
     message, _, place = text.partition(" - at ")
