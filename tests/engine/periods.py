@@ -27,12 +27,15 @@ def wanted(place: int, item: str, before: str | None) -> float:
 
 
 def readers(engine: Engine, seed: int, users: int = 100, visits: int = 4) -> None:
-    """Let users come, be shown four items and want some of them; every other visit names its query."""
+    """Let users come, be shown four items and want some of them; every other visit names its query.
+
+    What is drawn for a slate comes from the query's id, so the ids of two seeds differ too.
+    """
     rng = np.random.default_rng(seed)
     for visit in range(visits):
         for user in range(users):
             at = engine.clock.move(1).now()  # type: ignore[attr-defined]
-            query = changed(asks(f"u{user}", PLACES, at=at), id=f"q{visit}/{user}")
+            query = changed(asks(f"u{user}", PLACES, at=at), id=f"q{seed}/{visit}/{user}")
             shown = [placed.id for placed in engine.recommend(query).slate]
             chances = [wanted(place, *pair) for place, pair in enumerate(zip(shown, [None, *shown], strict=False))]
             liked = [item for item, chance in zip(shown, chances, strict=True) if rng.random() < chance]
@@ -74,7 +77,7 @@ def truth(engine: Engine, version: str, places: int, draws: int = 4) -> float:
         again = make_again(past, decision, Change(model=version))
         policy = Policy(again)
         for draw in range(draws):
-            found = explore(policy.walk(), f"{draw}/{decision.id}")
+            found = explore(policy.walk(), f"{draw}/{decision.query.id}")
             rows = pin(found.rows, policy.arranged.fixed)[: min(places, PLACES)]
             items = [policy.ids[row] for row in rows]
             total.append(sum(wanted(k, *pair) for k, pair in enumerate(zip(items, [None, *items], strict=False))))
