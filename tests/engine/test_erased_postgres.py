@@ -132,18 +132,11 @@ def test_what_jobs_said_leaves_their_files_where_nobody_decided_anything(postgre
     assert in_table_files(postgres, schema) == []
 
 
-def test_of_two_processes_that_erase_at_once_neither_brings_back_the_other_s(postgres, opened, monkeypatch):
-    open_one, _ = opened
-    here, there = open_one(), open_one()
-    here.record(
-        [did("ann-4711", "like", "a"), {"id": "both", **did("ann-4711", "follow", {"kind": "user", "id": "bob-4711"})}]
-    )
-    there.catch_up()
-    rewrite = type(here.stores.log).rewrite
-    raced = []
+def after_erasing_at_once(here, there, monkeypatch):
+    """Let `there` erase Ann just before the rewrite by which `here` erases Bob; return the whole log as text."""
+    rewrite, raced = type(here.stores.log).rewrite, []
 
     def late(log, *arguments):
-        # The other one comes in between: it has erased before this one's rewrite is there.
         if not raced:
             raced.append(True)
             there.erase([EntityRef("user", "ann-4711")])
@@ -151,7 +144,17 @@ def test_of_two_processes_that_erase_at_once_neither_brings_back_the_other_s(pos
 
     monkeypatch.setattr(type(here.stores.log), "rewrite", late)
     here.erase([EntityRef("user", "bob-4711")])
-    text = repr([event for chunk in here.stores.log.scan() for event in chunk])
+    return repr([event for chunk in here.stores.log.scan() for event in chunk])
+
+
+def test_of_two_processes_that_erase_at_once_neither_brings_back_the_other_s(postgres, opened, monkeypatch):
+    open_one, _ = opened
+    here, there = open_one(), open_one()
+    here.record(
+        [did("ann-4711", "like", "a"), {"id": "both", **did("ann-4711", "follow", {"kind": "user", "id": "bob-4711"})}]
+    )
+    there.catch_up()
+    text = after_erasing_at_once(here, there, monkeypatch)
     assert "ann-4711" not in text
     assert "bob-4711" not in text
 
@@ -163,16 +166,6 @@ def test_nor_where_one_names_the_other_in_words_of_its_own(postgres, opened, mon
     here.record([did("carl-4711", "like", "post-4711", context={"told": ["ann-4711", "bob-4711"]})])
     assert "carl-4711" in repr(here.stores.log.find(entity=EntityRef("user", "carl-4711")))
     there.catch_up()
-    rewrite, raced = type(here.stores.log).rewrite, []
-
-    def late(log, *arguments):
-        if not raced:
-            raced.append(True)
-            there.erase([EntityRef("user", "ann-4711")])
-        return rewrite(log, *arguments)
-
-    monkeypatch.setattr(type(here.stores.log), "rewrite", late)
-    here.erase([EntityRef("user", "bob-4711")])
-    text = repr([event for chunk in here.stores.log.scan() for event in chunk])
+    text = after_erasing_at_once(here, there, monkeypatch)
     assert "ann-4711" not in text
     assert "bob-4711" not in text

@@ -38,6 +38,8 @@ class Database:
     that is safe. At most 16 connections; who finds none within a second gets Busy.
     """
 
+    mark = "%s"
+
     def __init__(self, url: str, schema: str) -> None:
         self.schema = schema
         self._parameters = parameters(url) | {

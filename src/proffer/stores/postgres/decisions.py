@@ -11,6 +11,7 @@ from proffer.stores.decision_queue import DecisionQueue, Row, decision_of, row_o
 from proffer.stores.postgres.database import Connection, Database
 from proffer.stores.postgres.texts import can_hold
 from proffer.stores.read_only import read_only
+from proffer.stores.reading import find_decisions
 
 LINGER = 0.02
 RETRY = 1.0
@@ -65,14 +66,7 @@ class PostgresDecisions:
         """Return decisions with id > after in order of id, the queued ones among them."""
         if not all(map(can_hold, (after, *(subject or ())))):
             return []
-        # Queue first: one that is written in between is then seen twice, not missed.
-        found = self._queue.matching(subject, after)
-        narrow, values = ("", ()) if subject is None else ("subject_id = %s AND subject_kind = %s AND", subject[::-1])
-        sql = f"SELECT body FROM decisions WHERE {narrow} id > %s ORDER BY id LIMIT %s"
-        for (body,) in self._database.all(sql, (*values, after, limit)):
-            decision = decision_of(body)
-            found[decision.id] = decision
-        return [found[key] for key in sorted(found)[:limit]]
+        return find_decisions(self._queue, self._database, subject, after, limit)
 
     def flush(self) -> None:
         """Wait until everything queued so far is on disk. Raises what keeps the database from taking it."""

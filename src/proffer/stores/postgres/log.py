@@ -1,7 +1,8 @@
 """The event log in PostgreSQL."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from proffer.core.clock import Clock
 from proffer.core.entities import EntityRef
@@ -15,11 +16,12 @@ from proffer.stores.postgres.find import find_rows, scan_chunk
 from proffer.stores.postgres.rewrite import rewrite_rows
 from proffer.stores.postgres.texts import check_cells
 from proffer.stores.read_only import read_only
+from proffer.stores.reading import LogReading
 from proffer.stores.receipts import check_repairing
-from proffer.stores.rows import COLUMNS, REJECT_COLUMNS, EventReader, event_row, micros, quarantined, reject_row
+from proffer.stores.rows import event_row, micros, reject_row
 
 
-class PostgresLog:
+class PostgresLog(LogReading):
     """An EventLog in the workspace's schema; any number of processes may append to it at once.
 
     Appends of all of them are done one after the other, under the lock of the workspace's row of counts, which is kept
@@ -28,10 +30,10 @@ class PostgresLog:
     """
 
     def __init__(self, database: Database, clock: Clock, closing: Callable[[], None], *, writable: bool = True) -> None:
+        super().__init__(database)
         self._database = database
         self._clock = clock
         self._closing = closing
-        self._reader = EventReader()
         self._bell = Bell(database)
         self._appender = Appender(database, self._bell) if writable else None
 
@@ -50,33 +52,6 @@ class PostgresLog:
         columns = [check_cells(event_row(row)) if isinstance(row, Event) else reject_row(row, now) for row in rows]
         return appender.append(Asked(rows, columns, repairs))
 
-    def last(self) -> int:
-        """Return the highest sequence, 0 for an empty log."""
-        row = self._database.first("SELECT max(sequence) FROM events")
-        return row[0] or 0 if row else 0
-
-    def counts(self) -> Counts:
-        """Return what became of every row ever received."""
-        rows = self._database.all("SELECT accepted, duplicates, conflicts, quarantined FROM counts")
-        accepted, duplicates, conflicts, quarantined = rows[0]
-        return Counts(accepted=accepted, duplicates=duplicates, conflicts=conflicts, quarantined=quarantined)
-
-    def scan(
-        self, since: int = 0, until: int | None = None, *, types: Sequence[str] | None = None, chunk: int = 10_000
-    ) -> Iterator[list[Event]]:
-        """Yield the events up to `until`, or to the last one at the time of the call, in order.
-
-        An appended event never changes, so this upper end is all a consistent view needs; no transaction stays open
-        while the caller works.
-        """
-        end = self.last() if until is None else min(until, self.last())
-        return self._scan(since, end, None if types is None else sorted(set(types)), chunk)
-
-    def get(self, id: str) -> Event | None:
-        """Return the event with this id."""
-        found = self._reader.events(self._database.all(f"SELECT {COLUMNS} FROM events WHERE id = %s", (id,)))
-        return found[0] if found else None
-
     def find(
         self, *, entity: EntityRef | None = None, query_id: str | None = None, type: str | None = None,
         since: datetime | None = None, until: datetime | None = None, after: int = 0, limit: int = 100,
@@ -87,12 +62,6 @@ class PostgresLog:
             limit=limit,
         )  # fmt: skip
         return self._reader.events(rows)
-
-    def quarantined(self, *, after: int = 0, limit: int = 100, open_only: bool = True) -> list[Quarantined]:
-        """Return quarantined rows with number > after, in order."""
-        only = "AND repaired_by IS NULL" if open_only else ""
-        sql = f"SELECT {REJECT_COLUMNS} FROM quarantine WHERE number > %s {only} ORDER BY number LIMIT %s"
-        return [quarantined(row) for row in self._database.all(sql, (after, limit))]
 
     def wait(self, after: int, seconds: float) -> bool:
         """Return whether the log goes beyond a sequence, waiting for that at most so long; any process may append.
@@ -127,15 +96,10 @@ class PostgresLog:
         self._bell.close()
         self._closing()
 
-    def _scan(self, since: int, until: int, types: Sequence[str] | None, chunk: int) -> Iterator[list[Event]]:
-        while since < until:
-            rows = scan_chunk(self._database, since, until, types, chunk)
-            if not rows:
-                return
-            since = rows[-1][0]
-            yield self._reader.events(rows)
-
     def _writing(self) -> Appender:
         if self._appender is None:
             raise read_only()
         return self._appender
+
+    def _chunk(self, since: int, until: int, types: Sequence[str] | None, chunk: int) -> list[tuple[Any, ...]]:
+        return scan_chunk(self._database, since, until, types, chunk)

@@ -17,9 +17,10 @@ from proffer.stores.postgres.database import Connection, Database
 from proffer.stores.postgres.files import keep_files, kept_files
 from proffer.stores.postgres.texts import can_hold
 from proffer.stores.read_only import read_only
-from proffer.stores.reviews import decoded, encoded
+from proffer.stores.reading import RegistryReading
+from proffer.stores.reviews import encoded
 from proffer.stores.revisions import check_revision
-from proffer.stores.rows import micros, moment
+from proffer.stores.rows import micros
 
 NONE = ""
 """What stands for no version."""
@@ -35,7 +36,7 @@ T = TypeVar("T")
 logger = logging.getLogger("proffer.stores")
 
 
-class PostgresRegistry:
+class PostgresRegistry(RegistryReading):
     """A ModelRegistry in the workspace's schema, with the files of its versions in the table `artifacts`.
 
     A version that the local folder lacks, or holds damaged, is fetched from the database and checked. A process that
@@ -43,6 +44,7 @@ class PostgresRegistry:
     """
 
     def __init__(self, database: Database, artifacts: Artifacts, *, writable: bool = True) -> None:
+        super().__init__(database)
         self._database = database
         self._artifacts = artifacts
         self._writable = writable
@@ -78,14 +80,6 @@ class PostgresRegistry:
         found, files = self._files(version)
         return found, unpack(files[ARRAYS])
 
-    def champion(self, pipeline: str) -> tuple[ModelVersion | None, int]:
-        """Return what serves, and the revision to promote against (0 before the first)."""
-        sql = (
-            "SELECT v.body, c.revision FROM champions c LEFT JOIN versions v ON v.id = c.version WHERE c.pipeline = %s"
-        )
-        body, revision = self._database.first(sql, (pipeline,)) or (None, 0)
-        return (None if body is None else _decode(body)), revision
-
     def promote(self, version: str, *, expected_revision: int, at: datetime, back: bool = False) -> int:
         """Let a version serve from now on; return the new revision. Raises Conflict when somebody was faster."""
         how = "rollback" if back else "promote"
@@ -107,28 +101,10 @@ class PostgresRegistry:
             lambda connection, first: _swap(connection, pipeline, NONE, expected_revision, at, how, first=first)
         )
 
-    def promotions(self, pipeline: str) -> list[Promotion]:
-        """Return every change of what serves, newest first."""
-        sql = "SELECT pipeline, revision, version, at, how FROM promotions WHERE pipeline = %s ORDER BY revision DESC"
-        return [
-            Promotion(pipeline=name, revision=revision, version=version or None, at=moment(at), how=how)
-            for name, revision, version, at, how in self._database.all(sql, (pipeline,))
-        ]
-
     def vouch(self, version: str, code: str, *, at: datetime) -> None:
         """Note that this code has loaded the version and found its golden rows right."""
         sql = "INSERT INTO vouched (version, code, at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
         self._change(lambda connection, _: connection.execute(sql, (version, code, micros(at))))
-
-    def vouched(self, version: str, code: str) -> bool:
-        """Return whether that was noted before."""
-        sql = "SELECT 1 FROM vouched WHERE version = %s AND code = %s"
-        return self._database.first(sql, (version, code)) is not None
-
-    def history(self, pipeline: str) -> list[ModelVersion]:
-        """Return all versions, newest first."""
-        sql = "SELECT body FROM versions WHERE pipeline = %s ORDER BY number DESC"
-        return [_decode(body) for (body,) in self._database.all(sql, (pipeline,))]
 
     def review(self, review: Review) -> None:
         """Keep a review of a listed version. Raises NotFound."""
@@ -147,10 +123,7 @@ class PostgresRegistry:
 
     def reviews(self, version: str) -> list[Review]:
         """Return the reviews of a version, newest first."""
-        if not can_hold(version):
-            return []
-        sql = "SELECT body FROM reviews WHERE version = %s ORDER BY number DESC"
-        return [decoded(body) for (body,) in self._database.all(sql, (version,))]
+        return super().reviews(version) if can_hold(version) else []
 
     def fill(
         self, versions: Sequence[ModelVersion], promotions: Sequence[Promotion], reviews: Sequence[Review]

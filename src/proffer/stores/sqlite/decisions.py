@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from proffer.core.decisions import Decision
 from proffer.core.entities import EntityRef
 from proffer.stores.decision_queue import DecisionQueue, decision_of, row_of
+from proffer.stores.reading import find_decisions
 from proffer.stores.sqlite.readers import Readers
 from proffer.stores.sqlite.rewrite import purge
 from proffer.stores.sqlite.writer import Writer
@@ -48,14 +49,7 @@ class SqliteDecisions:
 
     def find(self, *, subject: EntityRef | None = None, after: str = "", limit: int = 100) -> list[Decision]:
         """Return decisions with id > after in order of id, the queued ones among them."""
-        # Queue first: one that is written in between is then seen twice, not missed.
-        found = self._queue.matching(subject, after)
-        narrow, values = ("", ()) if subject is None else ("subject_id = ? AND subject_kind = ? AND", subject[::-1])
-        sql = f"SELECT body FROM decisions WHERE {narrow} id > ? ORDER BY id LIMIT ?"
-        for (body,) in self._readers.all(sql, (*values, after, limit)):
-            decision = decision_of(body)
-            found[decision.id] = decision
-        return [found[key] for key in sorted(found)[:limit]]
+        return find_decisions(self._queue, self._readers, subject, after, limit)
 
     def flush(self) -> None:
         """Wait until everything queued so far is on disk. Raises StorageFull when the disk refuses."""

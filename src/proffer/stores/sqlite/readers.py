@@ -17,6 +17,8 @@ KEPT = 8
 class Readers:
     """A pool of read-only connections; any number of threads may ask at once."""
 
+    mark = "?"
+
     def __init__(self, root: Path) -> None:
         self._root = root
         self._idle: deque[sqlite3.Connection] = deque()

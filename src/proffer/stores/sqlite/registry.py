@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from proffer.core.ports import ModelVersion, Promotion, Review
 from proffer.stores.artifacts import Artifacts, describe, no_version
-from proffer.stores.reviews import decoded, encoded
+from proffer.stores.reading import RegistryReading
+from proffer.stores.reviews import encoded
 from proffer.stores.revisions import check_revision
-from proffer.stores.rows import micros, moment
+from proffer.stores.rows import micros
 from proffer.stores.sqlite.fill import fill_registry
 from proffer.stores.sqlite.readers import Readers
 from proffer.stores.sqlite.writer import Writer
@@ -23,14 +24,14 @@ NONE = ""
 _decode = msgspec.json.Decoder(ModelVersion).decode
 
 
-class SqliteRegistry:
+class SqliteRegistry(RegistryReading):
     """A ModelRegistry over a folder of artefacts and the workspace's database.
 
     A process that only reads may `save`: it writes the folder, and the writing process adopts the version by its id.
     """
 
     def __init__(self, readers: Readers, writer: Callable[[], Writer], artifacts: Artifacts, *, writable: bool) -> None:
-        self._readers = readers
+        super().__init__(readers)
         self._writer = writer
         self._artifacts = artifacts
         self._writable = writable
@@ -63,12 +64,6 @@ class SqliteRegistry:
         """Return a version and its arrays after checking every hash. Raises NotFound or Corrupt."""
         return self._artifacts.read(version)
 
-    def champion(self, pipeline: str) -> tuple[ModelVersion | None, int]:
-        """Return what serves, and the revision to promote against (0 before the first)."""
-        sql = "SELECT body, revision FROM champions c LEFT JOIN versions v ON v.id = c.version WHERE c.pipeline = ?"
-        body, revision = self._readers.first(sql, (pipeline,)) or (None, 0)
-        return (None if body is None else _decode(body)), revision
-
     def promote(self, version: str, *, expected_revision: int, at: datetime, back: bool = False) -> int:
         """Let a version serve from now on; return the new revision. Raises Conflict when somebody was faster."""
 
@@ -86,28 +81,10 @@ class SqliteRegistry:
         how = "rollback" if back else "retire"
         return self._writer().run(lambda connection: _swap(connection, pipeline, NONE, expected_revision, at, how))
 
-    def promotions(self, pipeline: str) -> list[Promotion]:
-        """Return every change of what serves, newest first."""
-        sql = "SELECT pipeline, revision, version, at, how FROM promotions WHERE pipeline = ? ORDER BY revision DESC"
-        return [
-            Promotion(pipeline=name, revision=revision, version=version or None, at=moment(at), how=how)
-            for name, revision, version, at, how in self._readers.all(sql, (pipeline,))
-        ]
-
     def vouch(self, version: str, code: str, *, at: datetime) -> None:
         """Note that this code has loaded the version and found its golden rows right."""
         sql = "INSERT OR IGNORE INTO vouched VALUES (?, ?, ?)"
         self._writer().run(lambda connection: connection.execute(sql, (version, code, micros(at))))
-
-    def vouched(self, version: str, code: str) -> bool:
-        """Return whether that was noted before."""
-        sql = "SELECT 1 FROM vouched WHERE version = ? AND code = ?"
-        return self._readers.first(sql, (version, code)) is not None
-
-    def history(self, pipeline: str) -> list[ModelVersion]:
-        """Return all versions, newest first."""
-        sql = "SELECT body FROM versions WHERE pipeline = ? ORDER BY number DESC"
-        return [_decode(body) for (body,) in self._readers.all(sql, (pipeline,))]
 
     def review(self, review: Review) -> None:
         """Keep a review of a listed version. Raises NotFound."""
@@ -119,11 +96,6 @@ class SqliteRegistry:
             connection.execute("INSERT INTO reviews (version, body) VALUES (?, ?)", row)
 
         self._writer().run(insert)
-
-    def reviews(self, version: str) -> list[Review]:
-        """Return the reviews of a version, newest first."""
-        sql = "SELECT body FROM reviews WHERE version = ? ORDER BY number DESC"
-        return [decoded(body) for (body,) in self._readers.all(sql, (version,))]
 
     def fill(
         self, versions: Sequence[ModelVersion], promotions: Sequence[Promotion], reviews: Sequence[Review]
