@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from proffer.core.cron import check_cron
 from proffer.core.errors import CannotStart, Invalid
 from proffer.core.events import RESERVED, Event
+from proffer.core.labels import AS_DECLARED, Grading, Labels
 from proffer.core.queries import Query
 from proffer.core.schema import EntityKind, EventType, Schema
 from proffer.features.conditions import OPERATORS, Condition
@@ -83,6 +84,19 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     also: tuple[tuple[str, float], ...] = ()
 
 
+class Objective(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a slate is to be good for: the model's own relevance, or more or less of a feature `column`.
+
+    Each counts as its rank percentile in the list, so that weights mean the same whatever the units; an unknown value
+    counts as the middle. `en` and `sv` name it for people.
+    """
+
+    en: str
+    sv: str
+    column: str | None = None
+    better: Literal["more", "less"] = "more"
+
+
 class Exploration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How places of a slate are drawn by chance, so that what is never shown first can be learned about.
 
@@ -110,6 +124,10 @@ class Pipeline:
     last one a retriever that cannot fail. `rankers` are makers of unfitted rankers, challengers of the blend at each
     training. `pool` is how many candidates each source proposes; `diversity` the default
     lambda of MMR (1 = relevance only); `exploration` how places are drawn by chance where settings do not say.
+    `objectives` are what a request may weigh, `aims` their weights where neither it nor the settings do; none weighed
+    means relevance alone. `reasons` are told in the order declared, or by what their columns add to the score.
+    `protocol` is how evaluations and trainings judge by default, `schedule` when a server trains where settings do not
+    say.
     """
 
     name: str
@@ -124,6 +142,11 @@ class Pipeline:
     pool: int = 100
     diversity: float = 1.0
     exploration: Exploration = NO_EXPLORATION
+    objectives: Mapping[str, Objective] = field(default_factory=dict)
+    aims: Mapping[str, float] = field(default_factory=dict)
+    reasons: Literal["declared", "contributions"] = "declared"
+    protocol: str = "daily"
+    schedule: str = "0 2 * * *"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -137,6 +160,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `training`: what a training may use, `seconds` of wall clock and `memory_mb` of resident memory.
     `exploration`: how places are drawn by chance, by pipeline name.
     `watch`: every so many `seconds` (0: never) a child of `memory_mb` replays a `sample` of the decisions since.
+    `grading`: how the events of a subject and an item become one grade. `objectives`: weights of what slates are to be
+    good for, by pipeline name. `origins`: web origins whose pages may record interactions ("https://shop.example").
     """
 
     labels: dict[str, float] = {}
@@ -149,19 +174,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     training: dict[str, float] = {}
     exploration: dict[str, Exploration] = {}
     watch: dict[str, float] = {}
-
-
-class Labels(msgspec.Struct, frozen=True, kw_only=True):
-    """How the events of one subject and item become one grade; `Settings.labels` or the declaration weighs each type.
-
-    `combine` takes the highest weight, the sum of all, or that of the last event. With `negative_outweighs`, one
-    event below 0 makes the grade that of the lowest, whatever else happened. `window` is how long after a decision an
-    event that names no query still counts as an answer to it; older decisions are closed.
-    """
-
-    combine: Literal["max", "sum", "last"] = "max"
-    negative_outweighs: bool = True
-    window: timedelta = timedelta(days=1)
+    grading: Grading = AS_DECLARED
+    objectives: dict[str, dict[str, float]] = {}
+    origins: list[str] = []
 
 
 class World(Protocol):
@@ -181,6 +196,7 @@ class App:
     `subject` and `item` name the kinds that pipelines bring together. `response` names two feature columns: the
     smoothed rate of answers per impression, and log1p of the impressions behind it. `impression` names the event type
     that says an item was on the subject's screen. `labels` combines the events of a subject and an item into a grade.
+    `values` names, by event type, the field that a client's plain `value` fills (seconds of a view, stars of a rating).
     `simulate(seed, size)` makes a toy world; sizes are small and medium.
     """
 
@@ -195,6 +211,7 @@ class App:
     response: tuple[str, str] | None = None
     impression: str | None = None
     labels: Labels = field(default_factory=Labels)
+    values: Mapping[str, str] = field(default_factory=dict)
     simulate: Callable[[int, str], World] | None = None
 
     def __post_init__(self) -> None:
@@ -224,6 +241,15 @@ class App:
     def schema(self) -> Schema:
         """Return the checks of this application's rows."""
         return Schema(self.events, self.entities)
+
+    @property
+    def group(self) -> str | None:
+        """Return the kind of entity whose members items are, None where they are nobody's."""
+        return self.schema.group(self.item)
+
+    def labels_in_force(self, settings: Settings) -> Labels:
+        """Return how events become grades under these settings."""
+        return settings.grading.over(self.labels)
 
     @property
     def weights(self) -> dict[str, float]:

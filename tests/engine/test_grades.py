@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proffer.app import Labels, Settings
+from proffer.app import Settings
 from proffer.apps.feed.app import app
 from proffer.core.errors import CannotStart
+from proffer.core.labels import Labels
 from proffer.engine.grades import combine, graded_items, weights_in_force
 from proffer.engine.past import Past
 from proffer.engine.walks import walk
@@ -20,38 +21,40 @@ VIEW, LIKE, HIDE = 1.0, 2.0, -2.0
 
 
 @pytest.mark.parametrize(
-    ("how", "outweighs", "events", "grade"),
+    ("how", "outweighed", "events", "grade"),
     [
-        ("max", True, [VIEW, LIKE, VIEW], 2.0),
-        ("max", True, [LIKE, HIDE, VIEW], -2.0),
-        ("max", False, [HIDE, VIEW], 1.0),
-        ("max", False, [HIDE, -4.0], -2.0),
-        ("sum", True, [VIEW, LIKE], 3.0),
-        ("sum", False, [VIEW, HIDE], -1.0),
-        ("sum", True, [LIKE, LIKE, HIDE], -2.0),
-        ("last", False, [HIDE, LIKE, VIEW], 1.0),
-        ("last", True, [HIDE, LIKE], -2.0),
-        ("max", True, [0.0, 0.0], 0.0),
-        ("max", True, [], 0.0),
+        ("max", np.inf, [VIEW, LIKE, VIEW], 2.0),
+        ("max", np.inf, [LIKE, HIDE, VIEW], -2.0),
+        ("max", 0.0, [HIDE, VIEW], 1.0),
+        ("max", 0.0, [HIDE, -4.0], -4.0),
+        ("max", 1.0, [VIEW, HIDE], -2.0),
+        ("max", 1.0, [VIEW, HIDE, LIKE], 2.0),
+        ("sum", np.inf, [VIEW, LIKE], 3.0),
+        ("sum", 0.0, [VIEW, HIDE], -1.0),
+        ("sum", np.inf, [LIKE, LIKE, HIDE], -2.0),
+        ("last", 0.0, [HIDE, LIKE, VIEW], 1.0),
+        ("last", np.inf, [HIDE, LIKE], -2.0),
+        ("max", np.inf, [0.0, 0.0], 0.0),
+        ("max", np.inf, [], 0.0),
     ],
 )
-def test_events_combine_as_declared(how, outweighs, events, grade):
-    labels = Labels(combine=how, negative_outweighs=outweighs)
+def test_events_combine_as_declared(how, outweighed, events, grade):
+    labels = Labels(combine=how, outweighed=outweighed)
     found = combine(np.zeros(len(events), np.int64), np.array(events), 1, labels)
     assert found.tolist() == [grade]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0.0, VIEW, LIKE, 4.0, HIDE])), max_size=30),
-       st.sampled_from(["max", "sum", "last"]), st.booleans())  # fmt: skip
-def test_each_item_is_graded_by_its_own_events(events, how, outweighs):
-    labels = Labels(combine=how, negative_outweighs=outweighs)
+       st.sampled_from(["max", "sum", "last"]), st.sampled_from([0.0, VIEW, LIKE, np.inf]))  # fmt: skip
+def test_each_item_is_graded_by_its_own_events(events, how, outweighed):
+    labels = Labels(combine=how, outweighed=outweighed)
     items, weights = np.array([i for i, _ in events], np.int64), np.array([w for _, w in events])
     found, grades = graded_items(items, weights, labels)
     telling = [item for item, weight in events if weight]
     assert found.tolist() == list(dict.fromkeys(telling))
     for item, grade in zip(found.tolist(), grades.tolist(), strict=True):
         mine = [weight for one, weight in events if one == item and weight]
-        if outweighs and min(mine) < 0:
+        if (min(mine) < 0 and max(mine) <= outweighed) or max(mine) < 0:
             assert grade == min(mine)
         else:
             assert grade == {"max": max(mine), "sum": sum(mine), "last": mine[-1]}[how]
@@ -86,7 +89,7 @@ def test_a_list_carries_grades_and_a_dismissal_outweighs_a_view():
 
 
 def test_without_that_declaration_the_view_counts():
-    told = one_day(("view", "b"), ("hide", "b"), labels=Labels(negative_outweighs=False))
+    told = one_day(("view", "b"), ("hide", "b"), labels=Labels(outweighed=0.0))
     assert told == {"a": 0.0, "b": 1.0, "c": 0.0}
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from msgspec.structs import replace as changed
 
-from proffer.app import Labels, Settings
+from proffer.app import Settings
 from proffer.apps.feed.app import HOME, app
 from proffer.core.clock import FixedClock
 from proffer.core.decisions import Considered, Decision, Placed
 from proffer.core.entities import EntityRef
+from proffer.core.labels import Labels
 from proffer.core.queries import Query
 from proffer.engine import logged
 from proffer.engine.fitted import unfitted

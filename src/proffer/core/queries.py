@@ -12,9 +12,11 @@ from proffer.core.entities import EntityRef
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """A subject in a context asks a pipeline for `n` candidates at a time.
 
-    `candidates` limits the answer to these ids (rank); None means: retrieve them. `after` is the decision whose
-    slate this one continues (paging without repeats). `diversity` is the lambda of MMR in 0..1, 1 = relevance only;
-    None means the pipeline's own. `language` is that of the reasons.
+    `candidates` limits the answer to these ids (rank); None means: retrieve them. `group` is the id of an entity whose
+    members, whatever they are by then, are the candidates (an assessment's recommendations). `after` is the decision
+    whose slate this one continues (paging without repeats). `diversity` is the lambda of MMR in 0..1, 1 = relevance
+    only; None means the pipeline's own. `objectives` weighs what a slate is to be good for, by the names the pipeline
+    declares; None means the settings' or its own. `language` is that of the reasons.
     """
 
     id: str
@@ -27,3 +29,5 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None = None
     diversity: float | None = None
     language: str = "en"
+    group: str | None = None
+    objectives: Mapping[str, float] | None = None

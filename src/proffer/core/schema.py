@@ -29,8 +29,10 @@ class Attribute(msgspec.Struct, frozen=True):
     """A named value of an entity.
 
     `role` tells the engine what it means: published, expires, visibility, category, author, language, title, text,
-    tags, segment; "" for none. `known_at_decision` is False for a value filled in only after the outcome: features
-    and models refuse it.
+    tags, segment, group, code; "" for none. The `group` of an item holds the id of an entity of `kind` whose member the
+    item is; a `code` is a short text that features count and compare by, under the attribute's own name. `levels` are
+    the values a text may have, lowest first: features read it as a number, 0 for the first. `known_at_decision` is
+    False for a value filled in only after the outcome: features and models refuse it.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Attribute(msgspec.Struct, frozen=True):
     doc: str = ""
     role: str = ""
     known_at_decision: bool = True
+    kind: str = ""
+    levels: tuple[str, ...] = ()
 
 
 class EventType(msgspec.Struct, frozen=True):
@@ -81,6 +85,10 @@ class Schema:
         self._attributes = {
             name: {a.name: a for a in (*kind.attributes, _EXTRA)} for name, kind in self.entities.items()
         }
+
+    def group(self, item: str) -> str | None:
+        """Return the kind of entity that items of a kind are members of, None where they are nobody's."""
+        return next((a.kind for a in self.entities[item].attributes if a.role == "group"), None)
 
     def read(self, row: Mapping[str, Any], *, id: str, latest: datetime, now: datetime) -> Event:
         """Return the event a row of JSON means; `id` and `now` stand in where it has none.

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from proffer.app import App, Labels
+from proffer.app import App
+from proffer.core.labels import Labels
 
 
 def weights_in_force(app: App, labels: Mapping[str, float]) -> dict[str, float]:
@@ -32,11 +33,10 @@ def combine(groups: NDArray[np.int64], weights: NDArray[np.float64], count: int,
         highest = np.full(count, -np.inf)
         np.maximum.at(highest, groups, weights)
         grades = np.where(highest > -np.inf, highest, 0.0)
-    if labels.negative_outweighs:
-        lowest = np.zeros(count)
-        np.minimum.at(lowest, groups, weights)
-        grades = np.where(lowest < 0, lowest, grades)
-    return grades
+    lowest, best = np.zeros(count), np.zeros(count)
+    np.minimum.at(lowest, groups, weights)
+    np.maximum.at(best, groups, weights)
+    return np.where((lowest < 0) & (best <= labels.outweighed), lowest, grades)
 
 
 def graded_items(

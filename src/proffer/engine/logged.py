@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from proffer.app import Labels
 from proffer.core.decisions import Decision
 from proffer.core.events import Event
+from proffer.core.labels import Labels
 from proffer.engine.fitted import Fitted, unfitted
 from proffer.engine.grades import graded_items, weights_in_force
 from proffer.engine.lists import Answers, Standing, sample

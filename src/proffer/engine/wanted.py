@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from proffer.app import Labels, Pipeline
+from proffer.app import Pipeline
 from proffer.core.decisions import Decision
 from proffer.core.entities import EntityRef
 from proffer.core.events import Event
+from proffer.core.labels import Labels
 from proffer.core.queries import Query
 from proffer.engine.grades import weights_in_force
 from proffer.engine.logged import Joined, answers_to

@@ -1,0 +1,1 @@
+"""The advisor: ranks the recommendations of an assessment for who reads it."""
