@@ -32,7 +32,8 @@ POSTS, USERS = 2000, 5000
 class Server:
     """A Proffer server of its own process over a home."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, workspace: str = "feed") -> None:
+        self.workspace = workspace
         with (home / "server.log").open("w") as log:
             command = [sys.executable, "-c", START, str(home)]
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -45,13 +46,14 @@ class Server:
         found = re.search(r"at http://([^:/]+):(\d+)/", told)
         self.address = (found[1], int(found[2]))
         shown = re.search(r"shown this once: (\S+)", told)
-        self.token = shown[1] if shown else json.loads((home / "feed" / "server.json").read_text())["token"]
+        self.token = shown[1] if shown else json.loads((home / workspace / "server.json").read_text())["token"]
 
     def request(self, path: str, body: bytes) -> bytes:
         """Return a POST as bytes."""
         head = (
-            f"POST /api/v1/feed/{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self.token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"POST /api/v1/{self.workspace}/{path} HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: Bearer {self.token}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
 

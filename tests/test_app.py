@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from proffer.app import Template
 from proffer.apps.feed.app import HOME, app
 from proffer.core.errors import CannotStart, Invalid
-from proffer.core.schema import EventType
+from proffer.core.schema import Attribute, EventType
 from proffer.models.rankers.linear import LinearHeuristic
 from proffer.models.retrievers.newest import Newest
 
@@ -19,6 +20,16 @@ def with_home(**changes):
     return replace(app, pipelines=(replace(HOME, **changes),))
 
 
+def with_attribute(name, type, **said):
+    kinds = [
+        replace_struct(kind, attributes=(*kind.attributes, Attribute(name, type, **said)))
+        if kind.name == "post"
+        else kind
+        for kind in app.entities
+    ]
+    return replace(app, entities=tuple(kinds))
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -26,6 +37,14 @@ def with_home(**changes):
         (lambda: replace(app, pipelines=()), "declares no pipeline"),
         (lambda: replace(app, events=(EventType("x", "ghost", ("post",)),)), "event x of feed names unknown kinds"),
         (lambda: replace(app, response=("i_ctr_decay", "nope")), "the response of feed names columns"),
+        (lambda: with_attribute("x", "text", role="group", kind="ghost"), "x of post is no text that holds the id"),
+        (lambda: with_attribute("x", "text", role="group", kind="post"), "of a declared kind other than post"),
+        (lambda: with_attribute("x", "list", role="group", kind="user"), "x of post is no text"),
+        (lambda: with_attribute("x", "number", role="code"), "x of post is no code"),
+        (lambda: with_attribute("segment", "text", role="code"), "or has the name of a role"),
+        (lambda: with_attribute("x", "number", levels=("a", "b")), "x of post has levels, but is no text"),
+        (lambda: with_attribute("x", "text", levels=("a", "a")), "not distinct"),
+        (lambda: with_attribute("x", "text", levels=("a",)), "fewer than two"),
         (lambda: with_home(ladder=()), "does not end with one of its retrievers"),
         (lambda: with_home(ladder=("newest", "personal")), "does not end with one of its retrievers"),
         (lambda: with_home(ladder=("nope", "newest")), "names what does not exist: source:nope"),
@@ -67,3 +86,17 @@ def test_sound_conditions(where):
 def test_the_engines_own_names_are_taken(name):
     with pytest.raises(CannotStart, match="the engine's own"):
         replace(app, events=(*app.events, EventType(name, "user")))
+
+
+def test_a_text_of_levels_is_one_of_them():
+    schema = with_attribute("effort", "text", levels=("low", "high")).schema
+    assert schema.attributes("post", {"effort": "high"}) == {"effort": "high"}
+    with pytest.raises(Invalid, match="'huge' is no level") as caught:
+        schema.attributes("post", {"effort": "huge"})
+    assert (caught.value.field, caught.value.remedy) == ("fields.effort", "Use one of low, high.")
+
+
+def test_groups_and_codes_are_told_by_the_schema():
+    made = with_attribute("owner", "text", role="group", kind="user")
+    assert (made.group, made.schema.group("user"), app.group) == ("user", None, None)
+    assert with_attribute("brand", "text", role="code").schema.codes == ("brand",)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from proffer.app import App, Pipeline, Rule, Settings, Template
+    from proffer.app import App, Objective, Pipeline, Rule, Settings, Template
     from proffer.bootstrap import create, open_engine
     from proffer.core.decisions import Decision
     from proffer.core.entities import EntityRef
@@ -32,6 +32,7 @@ _HOMES = {
     "EventType": "proffer.core.schema",
     "FeatureView": "proffer.features.view",
     "Field": "proffer.core.schema",
+    "Objective": "proffer.app",
     "Pipeline": "proffer.app",
     "ProfferError": "proffer.core.errors",
     "Query": "proffer.core.queries",
@@ -55,6 +56,7 @@ __all__ = [
     "EventType",
     "FeatureView",
     "Field",
+    "Objective",
     "Pipeline",
     "ProfferError",
     "Query",

@@ -1,10 +1,12 @@
 """What an application may declare; an application is one immutable `App` value."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -14,9 +16,9 @@ from numpy.typing import NDArray
 from proffer.core.cron import check_cron
 from proffer.core.errors import CannotStart, Invalid
 from proffer.core.events import RESERVED, Event
-from proffer.core.labels import AS_DECLARED, Grading, Labels
+from proffer.core.labels import AS_DECLARED, Grading, Labels, Scale
 from proffer.core.queries import Query
-from proffer.core.schema import EntityKind, EventType, Schema
+from proffer.core.schema import EntityKind, EventType, Schema, check_kinds
 from proffer.features.conditions import OPERATORS, Condition
 from proffer.features.view import FeatureView
 from proffer.models.base import Ranker, Retriever
@@ -24,10 +26,16 @@ from proffer.models.rankers.linear import LinearHeuristic
 
 SOURCE = "source:"
 """How a template names a source instead of a feature column."""
-MOST_DAYS, MOST_SPREADS = 36_500.0, 1_000.0
+MOST_DAYS, MOST_SPREADS, MOST_VALUE = 36_500.0, 1_000.0, 1e15
 MOST_PEAKED, DEEPEST = 0.001, 500
-TRAINING = {"seconds": (1.0, 604_800.0), "memory_mb": (64.0, 1_048_576.0)}
-"""What a training may be limited to, from and to."""
+ORIGIN = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+MOST_ORIGINS = 100
+TRAINING = {
+    "seconds": (1.0, 604_800.0), "memory_mb": (64.0, 1_048_576.0), "min_interactions": (1.0, 1e9),
+    "lookback_days": (0.01, MOST_DAYS), "validation_split": (0.01, 0.9), "num_boost_round": (1.0, 10_000.0),
+}  # fmt: skip
+"""What a training may be limited to or told, from and to."""
+WHOLE = ("min_interactions", "num_boost_round")
 WATCH = {"seconds": (0.0, 604_800.0), "sample": (1.0, 10_000.0), "memory_mb": (64.0, 1_048_576.0)}
 """How often decisions may be replayed to look for skew, how many, and within what memory, from and to."""
 
@@ -74,6 +82,8 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     """Words for a reason that a column gives when its value is at least `above`; {value}, {author} ... fill in.
 
     `also` names further columns with the value each must reach, so that a place in a list says no more than is so.
+    `akin` names columns that tell the same in another way: where reasons are told by what their columns add to the
+    score, what these add counts too.
     """
 
     code: str
@@ -82,6 +92,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     en: str
     sv: str
     also: tuple[tuple[str, float], ...] = ()
+    akin: tuple[str, ...] = ()
 
 
 class Objective(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,12 +133,15 @@ class Pipeline:
     declare none and learn them); `heuristics` are weighted feature columns by name, whose weights
     settings can change; `ladder` names what answers, in this order, when no model can: heuristics or retrievers, the
     last one a retriever that cannot fail. `rankers` are makers of unfitted rankers, challengers of the blend at each
-    training. `pool` is how many candidates each source proposes; `diversity` the default
-    lambda of MMR (1 = relevance only); `exploration` how places are drawn by chance where settings do not say.
+    training; where one fails, `without_ranker` says who answers, the blend it orders the best of or the ladder. `pool`
+    is how many candidates each source proposes; `diversity` the default lambda of MMR (1 = relevance only);
+    `exploration` how places are drawn by chance where settings do not say; neither touches what a rung of the ladder
+    answers.
     `objectives` are what a request may weigh, `aims` their weights where neither it nor the settings do; none weighed
     means relevance alone. `reasons` are told in the order declared, or by what their columns add to the score.
     `protocol` is how evaluations and trainings judge by default, `schedule` when a server trains where settings do not
-    say.
+    say; with `quiet` it then waits until the last training is so old, where too little happened since. Unless
+    `retrieving`, a query names its candidates or a group: what belongs to one group is nobody else's to see.
     """
 
     name: str
@@ -136,6 +150,7 @@ class Pipeline:
     heuristics: Mapping[str, LinearHeuristic] = field(default_factory=dict)
     ladder: tuple[str, ...] = ("newest",)
     rankers: tuple[Callable[[], Ranker], ...] = ()
+    without_ranker: Literal["blend", "ladder"] = "blend"
     eligible: tuple[Eligible, ...] = ()
     rules: tuple[Rule, ...] = (Rule(do="seen_out", name="seen"),)
     templates: tuple[Template, ...] = ()
@@ -147,6 +162,8 @@ class Pipeline:
     reasons: Literal["declared", "contributions"] = "declared"
     protocol: str = "daily"
     schedule: str = "0 2 * * *"
+    quiet: timedelta | None = None
+    retrieving: bool = True
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -157,7 +174,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `diversity`: default lambda by pipeline name. `assume_seen`: how many first places of a served slate count as
     impressions at once, by pipeline name; without it only what the page reports as seen counts.
     `schedule`: when a server trains a pipeline by itself, a cron expression in the machine's local time or "off".
-    `training`: what a training may use, `seconds` of wall clock and `memory_mb` of resident memory.
+    `training`: what a training may use, `seconds` of wall clock and `memory_mb` of resident memory, and what it goes
+    by: `min_interactions`, `lookback_days`, `validation_split`, `num_boost_round`.
     `exploration`: how places are drawn by chance, by pipeline name.
     `watch`: every so many `seconds` (0: never) a child of `memory_mb` replays a `sample` of the decisions since.
     `grading`: how the events of a subject and an item become one grade. `objectives`: weights of what slates are to be
@@ -179,13 +197,71 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     origins: list[str] = []
 
 
+def unset_settings() -> dict[str, Any]:
+    """Return every member of the settings as it is where nobody set it, in JSON's types.
+
+    >>> unset_settings()["origins"], unset_settings()["labels"]
+    ([], {})
+    """
+    return {name: msgspec.to_builtins(getattr(Settings(), name)) for name in Settings.__struct_fields__}
+
+
 class World(Protocol):
     """A toy world with a known answer: its events, oldest first, and how much each subject wants each item when."""
 
-    events: Sequence[Event]
+    @property
+    def events(self) -> Sequence[Event]:
+        """What happened, oldest first."""
+        ...
 
     def utility(self, subject: str, item: str, at: datetime) -> float:
         """Return the chance that the subject answers to the item when shown it at that time."""
+        ...
+
+
+class Visit(Protocol):
+    """Somebody of a toy world comes to a page: who, to which group (None where items are nobody's members), when."""
+
+    @property
+    def subject(self) -> str:
+        """The id of who comes."""
+        ...
+
+    @property
+    def group(self) -> str | None:
+        """The id of the group whose members are the candidates."""
+        ...
+
+    @property
+    def at(self) -> datetime:
+        """When he comes."""
+        ...
+
+
+class LivingWorld(World, Protocol):
+    """A toy world that answers what it is shown, round by round, so that a loop can be closed in it.
+
+    It begins at `start`; `rates` names what a simulation counts: events of one type per those of another, or per list.
+    Two worlds of one seed have the same visits, and who looks at the same item does the same with it.
+    """
+
+    start: datetime
+    rates: Mapping[str, tuple[str, str]]
+
+    def news(self, round: int) -> Sequence[Event]:
+        """Return the facts that appear before a round (from 0), in order of time."""
+        ...
+
+    def visits(self, round: int) -> Sequence[Visit]:
+        """Return who comes in a round, in order of time."""
+        ...
+
+    def answers(self, visit: Any, slate: Sequence[str], query_id: str) -> Sequence[Event]:
+        """Return what the visitor does with a slate, in order of time; the world remembers it."""
+        ...
+
+    def utilities(self, subject: str, items: Sequence[str], at: datetime) -> NDArray[np.float64]:
+        """Return the `utility` of each of these items (n,)."""
         ...
 
 
@@ -219,6 +295,7 @@ class App:
         missing = {self.subject, self.item} - kinds
         if missing:
             raise CannotStart(f"application {self.name} declares no entity kind {', '.join(sorted(missing))}")
+        check_kinds(self.entities, self.item)
         if not self.pipelines:
             raise CannotStart(f"application {self.name} declares no pipeline")
         taken = RESERVED & {*(event.name for event in self.events), *kinds}
@@ -232,6 +309,10 @@ class App:
             _declared(pipeline, self.view.columns)
         if set(self.response or ()) - set(self.view.columns):
             raise CannotStart(f"the response of {self.name} names columns that its view does not have")
+        try:
+            check_scales(self.labels.scales, self.events, "scales")
+        except Invalid as error:
+            raise CannotStart(f"the labels of {self.name}: {error}") from None
         if self.labels.window <= timedelta(0):
             raise CannotStart(f"the labels of {self.name} have a window of no time")
         if self.impression is not None and self.impression not in self.weights:
@@ -270,6 +351,9 @@ class App:
             settings = msgspec.convert(values, Settings)
         except msgspec.ValidationError as error:
             raise Invalid(str(error), field="settings", remedy="See GET /settings for the shape.") from None
+        if settings.grading == AS_DECLARED:
+            # The one that is left out where settings are shown is told apart by identity.
+            settings = msgspec.structs.replace(settings, grading=AS_DECLARED)
         _known(settings.labels, self.weights, "labels")
         _known(settings.rules, {p.name for p in self.pipelines}, "rules")
         _known(settings.diversity, {p.name for p in self.pipelines}, "diversity")
@@ -298,19 +382,59 @@ class App:
         _known(settings.schedule, {p.name for p in self.pipelines if not p.weights}, "schedule")
         for name, expression in settings.schedule.items():
             check_cron(expression, f"schedule.{name}")
-        _known(settings.training, TRAINING, "training")
-        for name, value in settings.training.items():
-            _between(value, *TRAINING[name], f"training.{name}")
+        check_training(settings.training)
+        check_grading(settings.grading, self.events)
         _known(settings.watch, WATCH, "watch")
         for name, value in settings.watch.items():
             _between(value, *WATCH[name], f"watch.{name}")
+        _known(settings.objectives, {p.name for p in self.pipelines}, "objectives")
+        for name, aims in settings.objectives.items():
+            check_objectives(aims, self.pipeline(name), f"objectives.{name}")
         _known(settings.exploration, {p.name for p in self.pipelines}, "exploration")
         for name, exploration in settings.exploration.items():
             check_exploration(exploration, f"exploration.{name}")
         for rules in settings.rules.values():
             for rule in rules:
                 check_rule(rule, self)
+        check_origins(settings.origins)
         return settings
+
+
+def check_training(values: Mapping[str, float]) -> None:
+    """Raise Invalid for a limit or option of trainings that there is not, or out of its range."""
+    _known(values, TRAINING, "training")
+    for name, value in values.items():
+        _between(value, *TRAINING[name], f"training.{name}")
+        if name in WHOLE and value != int(value):
+            raise Invalid("not a whole number", field=f"training.{name}", remedy="Send one without a fraction.")
+
+
+def check_grading(grading: Grading, events: Sequence[EventType]) -> None:
+    """Raise Invalid for grades that no event could get."""
+    if grading.window_hours is not None and not 0.0 < grading.window_hours <= 24 * MOST_DAYS:
+        raise Invalid("out of range", field="grading.window_hours", remedy="Send hours above 0.")
+    if grading.outweighed is not None:
+        _between(grading.outweighed, -MOST_SPREADS, MOST_SPREADS, "grading.outweighed")
+    check_scales(grading.scales, events, "grading.scales")
+
+
+def check_scales(scales: Mapping[str, Scale], events: Sequence[EventType], field: str) -> None:
+    """Raise Invalid for a scale of an unknown event or field, and for points that do not ascend."""
+    declared = {event.name: event for event in events}
+    _known(scales, declared, field)
+    for name, scale in scales.items():
+        numbers = [one.name for one in declared[name].fields if one.type == "number"]
+        if scale.field not in numbers:
+            remedy = f"Use {' or '.join(numbers)}." if numbers else f"A {name} has no number to go by: leave it out."
+            raise Invalid(f"no numeric field of {name}", field=f"{field}.{name}.field", remedy=remedy)
+        place = f"{field}.{name}.points"
+        if not scale.points:
+            raise Invalid("there are none", field=place, remedy="Send [[value, grade], ...], values ascending.")
+        for value, grade in scale.points:
+            _between(value, -MOST_VALUE, MOST_VALUE, place)
+            _between(grade, -MOST_SPREADS, MOST_SPREADS, place)
+        if any(later <= earlier for (earlier, _), (later, _) in pairwise(scale.points)):
+            raise Invalid("the values do not ascend", field=place, remedy="Sort them, each once.")
 
 
 def check_exploration(exploration: Exploration, field: str) -> None:
@@ -318,6 +442,27 @@ def check_exploration(exploration: Exploration, field: str) -> None:
     _between(exploration.epsilon, 0.0, 1.0, f"{field}.epsilon")
     _between(exploration.temperature, MOST_PEAKED, MOST_SPREADS, f"{field}.temperature")
     _between(exploration.depth, 2, DEEPEST, f"{field}.depth")
+
+
+def check_objectives(weights: Mapping[str, float], pipeline: Pipeline, field: str) -> None:
+    """Raise Invalid for weights of what a pipeline does not declare, or that leave nothing to go by."""
+    if not pipeline.objectives:
+        raise Invalid(f"{pipeline.name} declares no objectives", field=field, remedy="Leave them out.")
+    _known(weights, pipeline.objectives, field)
+    for name, weight in weights.items():
+        _between(weight, 0.0, MOST_SPREADS, f"{field}.{name}")
+    if not any(weights.values()):
+        raise Invalid("no weight is above 0", field=field, remedy="Give one a weight, or leave them out.")
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Raise Invalid for what is no web origin as browsers send it: scheme, host, and a port that is not the usual."""
+    if len(origins) > MOST_ORIGINS:
+        raise Invalid(f"at most {MOST_ORIGINS} origins", field="origins", remedy="Send fewer.")
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            remedy = "Send it as browsers do, in lower case and without a path: https://shop.example"
+            raise Invalid(f"{origin[:60]!r} is no web origin", field="origins", remedy=remedy)
 
 
 def check_rule(rule: Rule, app: App) -> None:
@@ -377,8 +522,14 @@ def _declared(pipeline: Pipeline, columns: Sequence[str]) -> None:
         raise CannotStart(f"the ladder of pipeline {pipeline.name} does not end with one of its retrievers")
     named = {template.column for template in pipeline.templates}
     named |= {column for template in pipeline.templates for column, _ in template.also}
+    named |= {column for template in pipeline.templates for column in template.akin}
+    named |= {objective.column for objective in pipeline.objectives.values() if objective.column is not None}
     named |= {f"{SOURCE}{name}" for name in (*pipeline.weights, *pipeline.ladder)}
     named |= {name for heuristic in pipeline.heuristics.values() for name in heuristic.terms}
+    if sum(objective.column is None for objective in pipeline.objectives.values()) > 1:
+        raise CannotStart(f"two objectives of pipeline {pipeline.name} are its relevance")
+    if pipeline.aims:
+        check_objectives(pipeline.aims, pipeline, f"aims of {pipeline.name}")
     unknown = named - {*columns, *(f"{SOURCE}{name}" for name in sources)}
     if unknown:
         raise CannotStart(f"pipeline {pipeline.name} names what does not exist: {', '.join(sorted(unknown))}")

@@ -22,11 +22,11 @@ START = (
 
 
 class ServerProcess:
-    """A server over a home; `token` is what it showed at its first start."""
+    """A server over a home with a workspace of an application; `token` is what it showed at its first start."""
 
-    def __init__(self, home: Path, token: str | None = None) -> None:
-        if not (home / "feed").exists():
-            create(home, "feed", "feed")
+    def __init__(self, home: Path, token: str | None = None, app: str = "feed") -> None:
+        if not (home / app).exists():
+            create(home, app, app)
         self.home = home
         self.log = (home / "server.log").open("a")
         self.process = subprocess.Popen(
@@ -34,7 +34,7 @@ class ServerProcess:
             stdout=subprocess.PIPE, stderr=self.log, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
         self.told = self._told()
-        self.url = re.search(r"at (http://\S+)/api/v1/feed", self.told)[1]
+        self.url = re.search(rf"at (http://\S+)/api/v1/{app}", self.told)[1]
         shown = re.search(r"shown this once: (\S+)", self.told)
         self.token = shown[1] if shown else token
         self.headers = {"Authorization": f"Bearer {self.token}"}

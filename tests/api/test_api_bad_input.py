@@ -41,7 +41,8 @@ def test_impossible_json_is_a_4xx_everywhere(site: Site, operation: Operation) -
     for raw in naughty.IMPOSSIBLE:
         answer = send(site, operation, raw)
         if answer.status_code == 200:
-            assert operation.name == "recordEvents"
+            # A batch of rows, or clients that would send the same again for ever: kept aside with the reason.
+            assert operation.name == "recordEvents" or operation.foreign
             assert answer.json()["accepted"] == 0
         else:
             assert 400 <= answer.status_code < 500, (raw[:50], answer.text)

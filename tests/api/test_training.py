@@ -232,3 +232,26 @@ def test_a_plan_that_cannot_be_followed_is_refused_with_an_example(site: Site, v
     refused = site.put("/settings", values)
     assert (refused.status_code, refused.json()["field"]) == (422, field)
     assert refused.json()["remedy"]
+
+
+def test_a_training_is_told_what_to_go_by_and_may_only_report(client: httpx.Client) -> None:
+    for member, value in (
+        ("validation_split", 1.5),
+        ("lookback_days", 0),
+        ("num_boost_round", 0),
+        ("min_interactions", -1),
+    ):
+        assert client.post(f"{BASE}/train", json={member: value}).status_code == 422
+    for one in client.get(f"{BASE}/jobs").json()["jobs"]:  # the first training begins by itself
+        client.post(f"{BASE}/jobs/{one['id']}/cancel")
+        until(lambda: client.get(f"{BASE}/jobs").json()["jobs"][0]["state"] not in ("queued", "running"))
+    asked = {"budget": 1, "validation_split": 0.4, "evaluate_only": True}
+    job = client.post(f"{BASE}/train", json=asked, headers={"Idempotency-Key": "look"}).json()
+    again = client.post(f"{BASE}/train", json={**asked, "evaluate_only": False}, headers={"Idempotency-Key": "look"})
+    assert again.status_code == 409
+    over = until(lambda: (got := client.get(f"{BASE}/jobs/{job['id']}").json())["state"] != "running" and
+                 got["state"] != "queued" and got)  # fmt: skip
+    assert (over["state"], over.get("version")) == ("succeeded", None)
+    assert over["report"]["protocol"] == "daily"
+    assert "report" not in client.get(f"{BASE}/jobs").json()["jobs"][0]
+    assert client.get(f"{BASE}/model/status").json()["pipelines"][0]["serves"] == "ladder"

@@ -197,6 +197,7 @@ def test_token(run: Run) -> None:
     assert made["scopes"] == ["read"]
     assert run("token", "feed", "--name", "page", status=1).stderr.startswith("Error")
     assert "unknown scope" in run("token", "feed", "--scopes", "root", status=1).stderr
+    assert parsed(run("token", "feed", "--scope", "track", "--json"))["scopes"] == ["track"]
     assert "shown this once" in run("token", "feed").stdout
 
 

@@ -123,6 +123,9 @@ def test_the_demo_from_end_to_end(run: Run, tmp_path: Path) -> None:
         "serving at http://127.0.0.1",
         "in Swedish",
         "gone from the next slate",
+        "advisor: trained",
+        "advisor: recommendations of assessment",
+        "/demo#workspace=advisor&read=pf_",
         "curl",
     ):
         assert text in done.stdout

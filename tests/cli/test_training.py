@@ -46,6 +46,21 @@ def test_a_training_that_cannot_be_says_what_is_missing_and_keeps_its_record(run
     assert len(jobs(run)) == 1
 
 
+def test_evaluate_only_reports_and_saves_nothing(filled: Run) -> None:
+    told = ("--budget", "1", "--evaluate-only", "--validation-split", "0.6", "--num-boost-round", "5")
+    report = parsed(filled("train", "feed", *told, "--json"))
+    usual = parsed(filled("evaluate", "feed", "--budget", "1", "--json"))
+    assert report["protocol"] == usual["protocol"] == "daily"
+    assert report["since"] < usual["since"]
+    assert "Nothing was saved" in filled("train", "feed", *told).stdout
+    assert all(not one["versions"] for one in parsed(filled("models", "feed", "--json")))
+    newest, _ = jobs(filled)
+    assert (newest["evaluate_only"], newest["state"], newest.get("version")) == (True, "succeeded", None)
+    assert newest["options"] == {"validation_split": 0.6, "num_boost_round": 5}
+    refused = filled("train", "feed", "--min-interactions", "1000000", status=1)
+    assert "1000000 are needed" in refused.stderr
+
+
 def test_limits_hold_here_too(filled: Run) -> None:
     assert "longer than its limit of 1 s" in filled("train", "feed", "--seconds", "1", status=1).stderr
     assert "its limit is 64 MB" in filled("train", "feed", "--memory", "64", status=1).stderr

@@ -13,13 +13,14 @@ from proffer.api.metrics import Metrics, engine_metrics
 from proffer.api.operations import SCOPES
 from proffer.api.table import OPERATIONS
 from proffer.app import App, Pipeline, Rule, Settings
+from proffer.apps.advisor.app import app as advisor
 from proffer.apps.feed.app import app as feed
 from proffer.bootstrap import Environment
 from proffer.cli.commands import app as commands
 from proffer.features.conditions import OPERATORS
 
 DOCS = Path(__file__).parents[2] / "docs"
-APPS = pytest.mark.parametrize("app", [feed], ids=lambda app: app.name)
+APPS = pytest.mark.parametrize("app", [feed, advisor], ids=lambda app: app.name)
 
 
 def unnamed(names: list[str], page: str) -> list[str]:

@@ -138,7 +138,11 @@ def test_the_gate():
     assert gate("blend", "newest", {"newest": ahead, "previous": tied}, ahead).wins
     assert gate("blend", "newest", {"newest": ahead, "previous": behind}, ahead).serves == "previous"
     assert gate("blend", "newest", {"newest": tied, "previous": tied}, ahead).serves == "previous"
-    assert gate("blend", "newest", {"newest": tied, "previous": tied}, tied).serves == "fallback"
+    assert gate("blend", "newest", {"newest": tied, "previous": tied}, tied).serves == "previous"
+    assert gate("previous", "newest", {"newest": tied}, None).serves == "previous"
+    below = interval(-0.01, -0.2, 0.1)
+    assert gate("blend", "newest", {"newest": tied, "previous": tied}, below).serves == "fallback"
+    assert gate("previous", "newest", {"newest": below}, None).serves == "fallback"
 
 
 def test_settings_are_taken_only_where_they_gain_more_than_the_error():

@@ -15,7 +15,7 @@ from proffer.core.errors import CannotStart, Invalid
 from proffer.engine.batch import recommend_all
 from proffer.engine.explore import Walk, explore, standing
 from proffer.engine.rules import RuleSet
-from tests.engine.worlds import NOW, PLAIN, accepted, asks, did, few_posts, new_engine, toy
+from tests.engine.worlds import NOW, PLAIN, accepted, asks, champion, did, few_posts, new_engine, toy
 
 SURE = 1e-4
 """How unlikely counts may be under the propensities before they are taken to be wrong."""
@@ -189,6 +189,8 @@ def test_settings_override_the_declaration():
     engine = new_engine(app=replace(feed, pipelines=(declared, *feed.pipelines[1:])))
     few_posts(engine)
     accepted(engine, did("u2", "view", "a"))
+    assert engine.recommend(asks(n=3)).slate[0].propensity is None, "below the model nothing declared is drawn"
+    champion(engine, {"newest": 1.0})
     assert engine.recommend(asks(n=3)).slate[0].propensity == pytest.approx(1 / 6)
     engine.configure(exploring(policy="off"))
     assert engine.recommend(asks(n=3)).slate[0].propensity is None

@@ -45,10 +45,10 @@ def test_a_foreign_cursor_is_refused():
     engine = new_engine()
     few_posts(engine)
     page = engine.recommend(asks(n=2))
-    with pytest.raises(Invalid, match="another subject or pipeline") as caught:
+    with pytest.raises(Invalid, match="another subject, pipeline or group") as caught:
         engine.recommend(asks("u2", n=2, after=page.id))
     assert caught.value.field == "after"
-    with pytest.raises(Invalid, match="another subject or pipeline"):
+    with pytest.raises(Invalid, match="another subject, pipeline or group"):
         engine.recommend(asks(n=2, after=page.id, pipeline="similar"))
     with pytest.raises(NotFound):
         engine.recommend(asks(n=2, after="d_unheard"))

@@ -9,7 +9,7 @@ import pytest
 from proffer.core.clock import FixedClock
 from proffer.core.errors import Conflict, Invalid
 from proffer.engine.engine import Engine
-from proffer.engine.schedule import LONGEST_WAIT, NIGHTLY, Schedule, local_zone
+from proffer.engine.schedule import LONGEST_WAIT, Schedule, local_zone
 from proffer.stores.memory import memory_stores
 from proffer.testing.job_contract import sample_job
 from tests.engine.worlds import NOW, accepted, did, few_posts, new_engine
@@ -79,7 +79,7 @@ def test_a_day_on_which_the_clocks_are_set_has_one_run(day: str, expected: list[
 def test_settings_change_the_plan_and_end_it():
     engine = new_world(datetime(2026, 1, 10, 12, tzinfo=UTC))
     schedule = plan(engine)
-    assert schedule.planned("feed", "home").expression == NIGHTLY
+    assert schedule.planned("feed", "home").expression == "0 2 * * *"
     engine.configure({"schedule": {"home": "0 */6 * * *"}})
     assert schedule.planned("feed", "home").next_run == datetime(2026, 1, 10, 18, tzinfo=UTC)
     assert hours(engine, schedule, 13) == ["01-10 18:00", "01-11 00:00"]

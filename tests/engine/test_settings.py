@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from proffer.apps.advisor.app import app as advisor
 from proffer.apps.feed.app import HOME, app
 from proffer.core.errors import Invalid
 from proffer.engine.plan import Budget
@@ -117,3 +118,41 @@ def test_labels_do_not_disturb_what_serves():
     slate = engine.recommend(asks("u5")).slate
     engine.configure({"labels": {"view": -1.0}})
     assert [placed.id for placed in engine.recommend(asks("u5")).slate] == [placed.id for placed in slate]
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"grading": {"scales": {"view": {"field": "minutes", "points": [[0, 1]]}}}}, "grading.scales.view.field"),
+        ({"grading": {"scales": {"click": {"field": "seconds", "points": [[0, 1]]}}}}, "grading.scales.click.field"),
+        ({"grading": {"scales": {"nod": {"field": "seconds", "points": [[0, 1]]}}}}, "grading.scales"),
+        ({"grading": {"scales": {"view": {"field": "seconds", "points": []}}}}, "grading.scales.view.points"),
+        (
+            {"grading": {"scales": {"view": {"field": "seconds", "points": [[2, 1], [2, 2]]}}}},
+            "grading.scales.view.points",
+        ),
+        ({"grading": {"scales": {"view": {"field": "seconds", "points": [[0, 5e3]]}}}}, "grading.scales.view.points"),
+        ({"grading": {"outweighed": float("nan")}}, "grading.outweighed"),
+        ({"grading": {"window_hours": 0.0}}, "grading.window_hours"),
+        ({"grading": {"combine": "mean"}}, "settings"),
+        ({"training": {"validation_split": 1.0}}, "training.validation_split"),
+        ({"training": {"min_interactions": 2.5}}, "training.min_interactions"),
+        ({"training": {"lookback": 3}}, "training"),
+    ],
+)
+def test_grading_and_training_settings_are_checked(values, field):
+    with pytest.raises(Invalid) as caught:
+        advisor.settings(values)
+    assert caught.value.field == field
+
+
+def test_what_settings_leave_out_of_grading_stays_as_declared():
+    points = [[0, 0.0], [10, 1.0]]
+    settings = advisor.settings(
+        {"grading": {"window_hours": 1, "scales": {"view": {"field": "seconds", "points": points}}}}
+    )
+    labels = advisor.labels_in_force(settings)
+    assert labels.window.total_seconds() == 3600
+    assert labels.scales["view"].grade(5) == 0.5
+    assert labels.scales["rate"] == advisor.labels.scales["rate"]
+    assert (labels.outweighed, labels.gain) == (advisor.labels.outweighed, advisor.labels.gain)

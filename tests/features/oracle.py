@@ -33,10 +33,14 @@ class Oracle:
                 facts = dict(known.get(event.target, {}))
                 author = facts.get("author") or (event.target.id if event.target.kind == "user" else None)
                 item = event.target.id if event.target.kind == "post" else None
+                group = facts.get("forum") or None
+                about = known.get(EntityRef("forum", group or ""), {})
                 self.acts.append(
                     {
                         "type": event.type, "at": event.at.timestamp(), "user": event.actor.id, "item": item,
                         "author": author, "category": facts.get("category"), "price": facts.get("price"),
+                        "group": group, "topic": about.get("topic"),
+                        "tones": tones(known.get(event.actor, {}), about, facts),
                         "seconds": event.fields.get("seconds"),
                     }
                 )  # fmt: skip
@@ -80,6 +84,10 @@ class Oracle:
         facts = self.known.get(EntityRef("post", item), {})
         item = item if EntityRef("post", item) in self.first else None
         cat, author = facts.get("category"), facts.get("author")
+        group = facts.get("forum") or None
+        about = self.known.get(EntityRef("forum", group or ""), {})
+        told = tones(self.known.get(EntityRef("user", user or ""), {}), about, facts)
+        near = self.of(WANTED, user=user, group=group)
         mine, wanted = self.of(user=user), self.of(WANTED, user=user)
         item_wanted, daily = self.of(WANTED, item=item), (at, DAY, 10, 10)
         back = [{"item": item}, {"author": author}, {"category": cat}, {}]
@@ -130,6 +138,12 @@ class Oracle:
             "follows": _last_grade(self.of(SWITCH, user=user, author=author), SWITCH) > 0,
             "u_hour": self.block_share(wanted, at),
             "price": facts.get("price", math.nan),
+            "grade": ("low", "middle", "high").index(facts["grade"]) if "grade" in facts else math.nan,
+            "g_size": about.get("size", math.nan),
+            "g_wanted": len(self.of(WANTED, group=group)),
+            "g_topics": len(self.of(WANTED, topic=about.get("topic"), category=cat)),
+            "tones": len(self.of(WANTED, tones=told)),
+            "aff_forum": self.decayed(near, 14 * DAY, at) / whole if whole else math.nan,
             "x_dear_likes": sum((a["price"] or 0) > 1 for a in self.of({"like"}, user=user)) if mine else math.nan,
         }  # fmt: skip
 
@@ -153,6 +167,12 @@ class Oracle:
         weights = [2.0 ** (-(at - a["at"]) / (30 * DAY)) for a in acts]
         same = [w for w, a in zip(weights, acts, strict=True) if a["at"] // (4 * HOUR) % 6 == at // (4 * HOUR) % 6]
         return sum(same) / sum(weights) if weights else math.nan
+
+
+def tones(*sides: dict) -> tuple | None:
+    """Return the tones of subject, group and item, None where one of them has none."""
+    found = tuple(side.get("tone") for side in sides)
+    return None if None in found else found
 
 
 def _since(at: float, then: float) -> float:

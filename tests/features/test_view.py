@@ -94,7 +94,9 @@ def test_refusals_name_what_is_wrong():
     with pytest.raises(Invalid, match="unknown scope"):
         _view(counts.Count("x", "nowhere", acc.Total(WANTED)))
     with pytest.raises(Invalid, match="unknown part"):
-        Scope("s", ("actor", "target.mood"))
+        Scope("s", ("actor", "context.mood"))
+    with pytest.raises(Invalid, match=r"unknown part target\.mood: no attribute has that role"):
+        new_state(_view(counts.Count("x", "mood", acc.Total(WANTED)), scopes=(Scope("mood", ("target.mood",)),)))
     with pytest.raises(Invalid, match="not the first"):
         Scope("s", ("target", "actor"))
     with pytest.raises(Invalid, match="window"):
@@ -103,10 +105,19 @@ def test_refusals_name_what_is_wrong():
         acc.DecayGrid(WANTED, (DAY,)).at(math.inf)
 
 
+@pytest.mark.parametrize("part", ["group", "target.group", "group.category"])
+def test_a_part_of_groups_is_refused_where_items_have_none(part):
+    alone = Schema(tuple(SCHEMA.events.values()), tuple(k for k in SCHEMA.entities.values() if k.name != "post"))
+    view = _view(counts.Count("x", "g", acc.Total(WANTED)), scopes=(Scope("g", (part,)),))
+    new_state(view)
+    with pytest.raises(Invalid, match=f"there are no groups for {part}"):
+        State(view, alone, subject="user", item="user")
+
+
 def test_every_column_is_described():
     told = VIEW.describe()
     assert [name for name, *_ in told] == list(VIEW.columns)
-    assert len(SCOPES) == 8
+    assert len(SCOPES) == 12
     assert len(told) == len(FEATURES) + 2
     for name, formula, window, stage in told:
         assert name

@@ -28,7 +28,21 @@ SCHEMA = Schema(
     ),
     (
         EntityKind(
-            "user", (Attribute("country", "text", role="segment"), Attribute("language", "text", role="language"))
+            "user",
+            (
+                Attribute("country", "text", role="segment"),
+                Attribute("language", "text", role="language"),
+                Attribute("tone", "text", role="code"),
+            ),
+        ),
+        EntityKind(
+            "forum",
+            (
+                Attribute("topic", "text", role="category"),
+                Attribute("tone", "text", role="code"),
+                Attribute("text", "text", role="text"),
+                Attribute("size", "number"),
+            ),
         ),
         EntityKind(
             "post",
@@ -36,6 +50,9 @@ SCHEMA = Schema(
                 *(Attribute(n, "text", role=n) for n in ("title", "text", "category", "author", "language")),
                 Attribute("published_at", "time", role="published"),
                 Attribute("price", "number"),
+                Attribute("forum", "text", role="group", kind="forum"),
+                Attribute("tone", "text", role="code"),
+                Attribute("grade", "text", role="code", levels=("low", "middle", "high")),
             ),
         ),
     ),
@@ -109,6 +126,12 @@ FEATURES = (
     text.Words("len_title"),
     text.LanguageMatch("lang_match"),
     given.Number("price", "price"),
+    given.Number("grade", "grade"),
+    given.Number("g_size", "size", "group"),
+    counts.Count("g_wanted", "forum", acc.Total(WANTED)),
+    counts.Count("g_topics", "forum_category", acc.Total(WANTED)),
+    counts.Count("tones", "tones", acc.Total(WANTED)),
+    pairs.Share("aff_forum", "user_forum", "user", FOND),
     given.Source("src_news", "newest"),
     listwise.ListLength(),
     listwise.ListRank("rank_pop", "i_pop"),
@@ -128,13 +151,19 @@ SCOPES = tuple(
         "user_item": ("actor", "target"),
         "user_category": ("actor", "target.category"),
         "user_author": ("actor", "target.author"),
+        "forum": ("group",),
+        "user_forum": ("actor", "target.group"),
+        "forum_category": ("group.category", "target.category"),
+        "tones": ("actor.tone", "group.tone", "target.tone"),
     }.items()
 )
 VIEW = FeatureView("world", SCOPES, FEATURES)
 
 USERS = [EntityRef("user", name) for name in ("u0", "u1", "u2", "v0", "v1")]
 POSTS = [EntityRef("post", f"p{n}") for n in range(4)]
+FORUMS = [EntityRef("forum", f"f{n}") for n in range(3)]
 TOPICS = ("food", "music", "ångström")
+TONES = ("kind", "harsh")
 
 
 def event(
@@ -198,7 +227,7 @@ def _chains(state: State) -> list[np.ndarray]:
 times = st.one_of(
     st.integers(0, 40 * 24).map(lambda hours: hours * HOUR), st.floats(0, 40 * DAY), st.sampled_from([0.0, 5 * DAY])
 )
-users, posts = st.sampled_from(USERS), st.sampled_from(POSTS)
+users, posts, forums = (st.sampled_from(refs) for refs in (USERS, POSTS, FORUMS))
 acts = st.builds(
     lambda kind, at, *pair, seconds: event(kind, at, *pair, {} if seconds is None else {"seconds": seconds}),
     st.sampled_from([*WEIGHTS, "view", "like"]), times, users, posts,
@@ -213,21 +242,37 @@ described = st.fixed_dictionaries(
         "title": st.sampled_from(["Svensk matlagning", "Musik i Norden", "!"]),
         "language": st.sampled_from(["sv", "en-GB"]),
         "price": st.sampled_from([0.5, 2.0, None]),
+        "forum": st.sampled_from(["f0", "f1", "f2", None]),
+        "tone": st.sampled_from(TONES),
+        "grade": st.sampled_from(["low", "high", None]),
         "published_at": st.integers(0, 30).map(lambda day: (START + timedelta(days=day)).isoformat()),
     },
 )
 post_facts = st.builds(lambda at, actor, fields: event("entity.set", at, actor, None, fields), times, posts, described)
 user_facts = st.builds(
-    lambda at, actor, country: event("entity.set", at, actor, None, {"country": country, "language": "sv"}),
+    lambda at, actor, country: event(
+        "entity.set", at, actor, None, {"country": country, "language": "sv", "tone": "kind"}
+    ),
     times, users, st.sampled_from(["SE", "NO", None]),
 )  # fmt: skip
-deletes = st.builds(lambda at, ref: event("entity.delete", at, ref), times, st.one_of(posts, users))
-merges = st.builds(lambda at, known, visitor: event("entity.merge", at, known, visitor), times, users, users)
+forum_facts = st.builds(
+    lambda at, actor, fields: event("entity.set", at, actor, None, fields), times, forums,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "topic": st.sampled_from(TOPICS), "tone": st.sampled_from([*TONES, None]),
+            "size": st.sampled_from([1.0, 5.0]), "text": st.just("Om mat och musik"),
+        },
+    ),
+)  # fmt: skip
+deletes = st.builds(lambda at, ref: event("entity.delete", at, ref), times, st.one_of(posts, posts, users, forums))
+pairs_of_a_kind = st.one_of(st.tuples(users, users), st.tuples(forums, forums), st.tuples(posts, posts))
+merges = st.builds(lambda at, pair: event("entity.merge", at, *pair), times, pairs_of_a_kind)
 settings_set = st.builds(
     lambda at, value: event("settings.set", at, EntityRef("workspace", "w"), None, {"k": value}), times, st.integers()
 )
 strangers = st.builds(event, st.just("unheard.of"), times, users, posts)
-quiet = st.one_of(acts, acts, acts, post_facts, follows, user_facts, deletes, settings_set, strangers)
+quiet = st.one_of(acts, acts, acts, post_facts, forum_facts, follows, user_facts, deletes, settings_set, strangers)
 
 
 def several(events):

@@ -6,7 +6,7 @@ import msgspec
 
 from proffer.api import answers
 from proffer.api.operations import ADMIN, BASE, READ, WRITE, Call, Operation
-from proffer.app import Settings
+from proffer.app import Settings, unset_settings
 
 
 def get_settings(call: Call) -> Settings:
@@ -17,8 +17,7 @@ def get_settings(call: Call) -> Settings:
 def put_settings(call: Call) -> Settings:
     """Replace the settings: members left out go back to what the application declares."""
     call.engine.app.settings(call.body)
-    empty: dict[str, Any] = {name: {} for name in Settings.__struct_fields__}
-    return call.engine.configure({**empty, **call.body})
+    return call.engine.configure({**unset_settings(), **call.body})
 
 
 def stats(call: Call) -> answers.Stats:

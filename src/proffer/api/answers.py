@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from proffer.core.decisions import Considered, Decision, Placed
+from proffer.core.decisions import Considered, Decision, Placed, TradeOff
 from proffer.core.entities import EntityRef
 from proffer.core.events import Event, Receipt
 from proffer.core.jobs import Job
@@ -99,7 +99,8 @@ class Slate(msgspec.Struct, frozen=True, kw_only=True):
     """What to show, best first.
 
     `decision` continues the slate (`after`) and finds it again; `query_id` goes into the events it leads to. `fallback`
-    says why a lower rung of the ladder answered, null when the model did.
+    says why a lower rung of the ladder answered, null when the model did. `diversity_score` is 1 - the mean similarity
+    of two of the items, null where nothing tells; `tradeoff` is there where objectives were weighed.
     """
 
     decision: str
@@ -112,6 +113,8 @@ class Slate(msgspec.Struct, frozen=True, kw_only=True):
     fallback: str | None
     as_of: int
     took_ms: float
+    diversity_score: float | None
+    tradeoff: TradeOff | None
 
     @classmethod
     def of(cls, decision: Decision) -> "Slate":
@@ -128,6 +131,8 @@ class Slate(msgspec.Struct, frozen=True, kw_only=True):
             fallback=decision.fallback,
             as_of=decision.as_of,
             took_ms=decision.took_ms,
+            diversity_score=decision.diversity_score,
+            tradeoff=decision.tradeoff,
         )
 
 
@@ -151,7 +156,9 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
     candidates: tuple[str, ...] | None
     after: str | None
     diversity: float | None
+    objectives: dict[str, float] | None
     language: str
+    group: str | None
     as_of: int
     considered: Considered
     slate: tuple[Placed, ...]
@@ -163,6 +170,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     asked: tuple[str, ...]
     made: str
+    diversity_score: float | None
+    tradeoff: TradeOff | None
 
     @classmethod
     def of(cls, decision: Decision) -> "LoggedDecision":
@@ -179,7 +188,9 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
             candidates=query.candidates,
             after=query.after,
             diversity=query.diversity,
+            objectives=None if query.objectives is None else dict(query.objectives),
             language=query.language,
+            group=query.group,
             as_of=decision.as_of,
             considered=decision.considered,
             slate=decision.slate,
@@ -191,6 +202,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
             version=decision.version,
             asked=decision.asked,
             made=decision.made,
+            diversity_score=decision.diversity_score,
+            tradeoff=decision.tradeoff,
         )
 
 
@@ -318,13 +331,17 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkspaceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A workspace and its application: what its events, entities and pipelines are called."""
+    """A workspace and its application: what its events, entities and pipelines are called.
+
+    `group` is the kind whose members items are, null where they are nobody's.
+    """
 
     name: str
     application: str
     doc: str
     subject: str
     item: str
+    group: str | None
     pipelines: list[str]
     events: dict[str, str]
     entities: dict[str, list[str]]

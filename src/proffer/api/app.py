@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proffer.api import bodies, problems
-from proffer.api.auth import Access, Keyring, check_access
+from proffer.api import bodies, origins, problems
+from proffer.api.auth import Access, Keyring, check_access, write_key
 from proffer.api.limits import Limits
 from proffer.api.openapi import document
 from proffer.api.operations import PUBLIC, READ, REPLAY, WRITE, Answer, Call, Operation
@@ -42,11 +42,12 @@ def create_app(
     local: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     operations: Sequence[Operation] = OPERATIONS,
+    page: bool = False,
 ) -> Starlette:
     """Return the application that serves these engines by name of workspace.
 
-    `local` holds a secret per workspace that opens it for this run alone. The site is `app.state.site`.
-    Raises CannotStart for an operation without a scope.
+    `local` holds a secret per workspace that opens it for this run alone; `page` shows the demo's page. The site is
+    `app.state.site`. Raises CannotStart for an operation without a scope.
     """
     stores = {name: engine.stores.tokens for name, engine in engines.items()}
     shared = [name for name, engine in engines.items() if engine.stores.shared]
@@ -57,6 +58,7 @@ def create_app(
         keyring=Keyring(stores, local or {}, {name: away_of(engines[name]) for name in shared}),
         limits=limits or Limits(),
         document=description,
+        page=page,
     )
     paths: dict[str, dict[str, Operation]] = {}
     for each in operations:
@@ -158,10 +160,18 @@ class Resource:
         request = Request(scope, receive)
         operation = self.operations.get("GET" if request.method == "HEAD" else request.method)
         if operation is None:
+            told = origins.preflight(request, self.operations, self.site.engines.values())
+            if request.method == "OPTIONS" and told is not None:
+                await told(scope, receive, send)
+                return
             raise HTTPException(405, "this path has no such method", {"Allow": ", ".join(self.methods)})
         passage: Passage = scope["passage"]
         passage.operation = operation.name
-        engines = await self._admit(request, operation, passage)
+        passage.headers |= origins.admission(request, operation, self.site.engines.values())
+        # Who sends the token in the body has to be read before he is known.
+        early = operation.foreign and request.headers.get("authorization") is None
+        body = await bodies.read_body(request, operation) if early else None
+        engines = await self._admit(request, operation, passage, body)
         if operation.lane in (READ, WRITE, REPLAY) and not operation.from_memory:
             # Before anybody stands in line for a database that does not answer, and keeps the others from memory.
             for engine in engines.values():
@@ -172,21 +182,28 @@ class Resource:
             path=bodies.read_path(request),
             query=bodies.read_query(request, operation),
             key=bodies.read_key(request) if operation.method in ("POST", "PUT") else None,
-            body=await bodies.read_body(request, operation) if operation.body is not None else None,
+            body=await bodies.read_body(request, operation) if operation.body is not None and not early else body,
+            scopes=passage.access.scopes if passage.access else (),
         )
         work = partial(_work, operation, call)
         lane = self.site.lanes.get(operation.lane)
         answer = work() if lane is None else await lane.run(work)
         await answer(scope, receive, send)
 
-    async def _admit(self, request: Request, operation: Operation, passage: Passage) -> Mapping[str, Engine]:
+    async def _admit(
+        self, request: Request, operation: Operation, passage: Passage, body: Any
+    ) -> Mapping[str, Engine]:  # fmt: skip
         """Return the engines the request may see. Raises Unauthorized, NotFound, Forbidden or TooMany."""
         if operation.scope == PUBLIC:
             return {}
-        access = passage.access = await self.site.keyring.access(request.headers.get("authorization"))
+        header, keyring = request.headers.get("authorization"), self.site.keyring
+        sent = keyring.opened(write_key(header, body)) if operation.foreign else keyring.access(header)
+        access = passage.access = await sent
         check_access(operation, access, request.path_params.get("workspace"))
+        engine = self.site.engines[access.workspace]
+        origins.check_origin(request, operation, engine)
         passage.headers |= self.site.rate.take((access.workspace, access.name))
-        return {access.workspace: self.site.engines[access.workspace]}
+        return {access.workspace: engine}
 
 
 def _work(operation: Operation, call: Call) -> Response:

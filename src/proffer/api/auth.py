@@ -2,19 +2,23 @@
 
 import secrets
 import time
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from proffer.api.operations import ADMIN, PUBLIC, READ, WRITE, Operation
+from proffer.api.operations import ADMIN, PUBLIC, READ, TRACK, WRITE, Operation
 from proffer.core.clock import Clock
 from proffer.core.errors import Busy, Conflict, Forbidden, NotFound, Unauthorized
 from proffer.core.ports import Token, TokenStore
 
 EVERYTHING = (READ, WRITE, ADMIN)
+GRANTED = (READ, TRACK, WRITE, ADMIN)
+"""What a token may be given; who may write may track."""
 SECRET_BYTES = 32
 LONGEST = 200
 KEPT_SECONDS = 1.0
@@ -78,12 +82,19 @@ class Keyring:
         self._askers = anyio.CapacityLimiter(ASKERS)
 
     async def access(self, header: str | None) -> Access:
-        """Return what the Authorization header opens. Raises Unauthorized, the same for every reason.
+        """Return what the Authorization header opens. Raises Unauthorized, the same for every reason."""
+        scheme, _, secret = (header or "").partition(" ")
+        return await self.opened(secret if scheme.lower() == "bearer" else "")
+
+    async def opened(self, secret: str) -> Access:
+        """Return what a secret opens. Raises Unauthorized, the same for every reason.
 
         A database is asked by a thread and for a second at most: then who was let in before is let in, another one gets
         Busy.
         """
-        key = _key_of(header)
+        if not (0 < len(secret) <= LONGEST and secret.isascii()):
+            raise _stranger()
+        key = digest(secret)
         known, until = self._kept.get(key, (None, 0.0))
         if known is not None and (time.monotonic() < until or self._shared[known.workspace]()):
             return known
@@ -123,16 +134,36 @@ class Keyring:
         raise _stranger()
 
 
-def _key_of(header: str | None) -> str:
-    scheme, _, secret = (header or "").partition(" ")
-    if scheme.lower() == "bearer" and 0 < len(secret) <= LONGEST and secret.isascii():
-        return digest(secret)
-    raise _stranger()
+def write_key(header: str | None, body: Any) -> str:
+    """Return the secret of a request in Segment's protocol: Bearer, Basic with it as user name, else in the body.
+
+    >>> write_key("Basic cGZfa2V5Og==", {}), write_key(None, {"writeKey": "pf_key"})
+    ('pf_key', 'pf_key')
+    """
+    scheme, _, sent = (header or "").partition(" ")
+    if header is None:
+        named = body.get("writeKey") if isinstance(body, dict) else None
+        return named if isinstance(named, str) else ""
+    if scheme.lower() != "basic":
+        return sent if scheme.lower() == "bearer" else ""
+    try:
+        return b64decode(sent[: 2 * LONGEST], validate=True).decode("ascii").partition(":")[0]
+    except ValueError:
+        return ""
 
 
 def _stranger() -> Unauthorized:
     remedy = "Send the header Authorization: Bearer TOKEN with a token of this workspace."
     return Unauthorized("no token, or one that is not known here", field="Authorization", remedy=remedy)
+
+
+def opens(scopes: tuple[str, ...], scope: str) -> bool:
+    """Return whether scopes reach an operation's: who may write may track.
+
+    >>> opens(("write",), "track"), opens(("track",), "write")
+    (True, False)
+    """
+    return scope == PUBLIC or scope in scopes or (scope == TRACK and WRITE in scopes)
 
 
 def check_access(operation: Operation, access: Access, workspace: str | None) -> None:
@@ -142,6 +173,6 @@ def check_access(operation: Operation, access: Access, workspace: str | None) ->
     """
     if workspace is not None and workspace != access.workspace:
         raise NotFound("no such workspace", field="workspace", remedy="Use the workspace the token was made for.")
-    if operation.scope != PUBLIC and operation.scope not in access.scopes:
+    if not opens(access.scopes, operation.scope):
         message = f"the token {access.name} lacks the scope {operation.scope}"
         raise Forbidden(message, field="Authorization", remedy="Use a token that has it.")

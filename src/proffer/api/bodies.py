@@ -1,5 +1,6 @@
 """Reading what a request brings: body, path and query string, each within its limits."""
 
+import zlib
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -13,6 +14,8 @@ from proffer.core.checks import check_id
 from proffer.core.errors import Invalid, Malformed, TooLarge
 
 BODY_BYTES = 4_000_000
+FOREIGN_BYTES = 512_000
+"""What a body may have of which nobody is known yet who sends it; Segment's own limit is 500 kB."""
 BODY_SECONDS = 10.0
 DEPTH = 32
 LARGEST_KEY = 200
@@ -21,8 +24,13 @@ _ANY = msgspec.json.Decoder()
 
 async def read_body(request: Request, operation: Operation) -> Any:
     """Return the body as the operation's type. Raises Malformed, Invalid, TooLarge, TooSlow or UnsupportedMedia."""
-    _check_form(request)
-    return decode(await _raw(request), operation)
+    if not operation.foreign:
+        _check_form(request, ("application/json",), ("identity",))
+        return decode(await _raw(request, BODY_BYTES), operation)
+    # A page that leaves can send a plain text alone (sendBeacon) to another origin without asking first.
+    packed = _check_form(request, ("application/json", "text/plain"), ("identity", "gzip")) == "gzip"
+    raw = await _raw(request, FOREIGN_BYTES)
+    return decode(_unpacked(raw) if packed else raw, operation)
 
 
 def decode(raw: bytes, operation: Operation) -> Any:
@@ -85,26 +93,43 @@ def read_key(request: Request) -> str | None:
     return key
 
 
-def _check_form(request: Request) -> None:
+def _check_form(request: Request, forms: tuple[str, ...], codings: tuple[str, ...]) -> str:
+    """Return how the body is coded. Raises UnsupportedMedia."""
     form, *parameters = request.headers.get("content-type", "").lower().split(";")
     charset = "".join(parameters).strip().replace('"', "")
-    if form.strip() != "application/json" or charset not in ("", "charset=utf-8"):
+    if form.strip() not in forms or charset not in ("", "charset=utf-8"):
         raise UnsupportedMedia("the body is not JSON", field="Content-Type", remedy="Send application/json in UTF-8.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    coding = request.headers.get("content-encoding", "identity").lower()
+    if coding not in codings:
         raise UnsupportedMedia("the body is compressed", field="Content-Encoding", remedy="Send it as it is.")
+    return coding
 
 
-async def _raw(request: Request) -> bytes:
+def _unpacked(raw: bytes) -> bytes:
+    """Return what was gzipped; no more is made of it than a body may have."""
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        body = unpacking.decompress(raw, FOREIGN_BYTES + 1)
+    except zlib.error:
+        raise Malformed("the body is no gzip", field="Content-Encoding", remedy="Send it as it is.") from None
+    if len(body) > FOREIGN_BYTES:
+        raise _too_large(FOREIGN_BYTES)
+    if not unpacking.eof:
+        raise Malformed("the gzip ends too early", field="body", remedy="Send all of it.")
+    return body
+
+
+async def _raw(request: Request, most: int) -> bytes:
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > BODY_BYTES:
-        raise _too_large()
+    if length.isdecimal() and int(length[:20]) > most:
+        raise _too_large(most)
     parts, size = [], 0
     try:
         with anyio.fail_after(BODY_SECONDS):
             async for part in request.stream():
                 size += len(part)
-                if size > BODY_BYTES:
-                    raise _too_large()
+                if size > most:
+                    raise _too_large(most)
                 parts.append(part)
     except TimeoutError:
         message = f"the body did not arrive within {BODY_SECONDS:.0f} s"
@@ -112,8 +137,9 @@ async def _raw(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _too_large() -> TooLarge:
-    message = f"the body has more than {BODY_BYTES // 1_000_000} MB"
+def _too_large(most: int) -> TooLarge:
+    size = f"{most // 1_000_000} MB" if most >= 1_000_000 else f"{most // 1000} kB"
+    message = f"the body has more than {size}"
     return TooLarge(message, field="body", remedy="Send fewer events a request.")
 
 

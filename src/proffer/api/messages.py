@@ -18,6 +18,7 @@ Id = Annotated[
 ]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="At most this many.")]
 Lambda = Annotated[float, Meta(ge=0, le=1, description="Lambda of MMR: 1 is relevance only, lower is more diverse.")]
+Objectives = Annotated[dict[str, float], Meta(max_length=50, description="Weights by what the pipeline declares.")]
 Language = Literal["en", "sv"]
 N = Annotated[int, Meta(ge=1, le=LARGEST_SLATE, description="How many items.")]
 Members = dict[str, Any]
@@ -77,14 +78,19 @@ class QuarantineQuery(Body, frozen=True, kw_only=True):
 
 
 class Ask(Body, frozen=True, kw_only=True):
-    """What every question for a slate holds; `after` is the `decision` of the page before."""
+    """What every question for a slate holds; `after` is the `decision` of the page before.
+
+    `group` is the id of an entity whose members are the candidates, where the application has groups.
+    """
 
     subject: Id
     context: Members = {}
     diversity: Lambda | None = None
+    objectives: Objectives | None = None
     language: Language = "en"
     pipeline: str | None = None
     after: Id | None = None
+    group: Id | None = None
 
 
 class Recommend(Ask, frozen=True, kw_only=True):
@@ -143,6 +149,7 @@ class Replay(Body, frozen=True, kw_only=True):
     model: Id | None = None
     at: Moment | None = None
     diversity: Lambda | None = None
+    objectives: Objectives | None = None
     rules: Annotated[list[Rule], Meta(max_length=MOST_RULES)] | None = None
 
 
@@ -185,6 +192,11 @@ class Train(Body, frozen=True, kw_only=True):
     budget: Annotated[float, Meta(gt=0, le=604_800, description="Seconds what is tried may cost.")] | None = None
     memory_mb: Annotated[int, Meta(ge=64, le=1_048_576, description="Resident memory it may use, in MB.")] | None = None
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Of what is drawn by chance.")] = 0
+    min_interactions: Annotated[int, Meta(ge=1, le=10**9, description="So many must be in the log.")] | None = None
+    lookback_days: Annotated[float, Meta(ge=0.01, le=36_500, description="Nothing older is judged by.")] | None = None
+    validation_split: Annotated[float, Meta(ge=0.01, le=0.9, description="The newest, to report on.")] | None = None
+    num_boost_round: Annotated[int, Meta(ge=1, le=10_000, description="Most rounds that trees grow.")] | None = None
+    evaluate_only: Annotated[bool, Meta(description="Judge and report; fit nothing for good, save nothing.")] = False
 
 
 class JobsQuery(Body, frozen=True, kw_only=True):

@@ -80,12 +80,19 @@ def engine_metrics(engines: Mapping[str, "Engine"]) -> Iterable[Metric]:
     reached = GaugeMetricFamily(
         "proffer_log_reached", "Whether the log that several processes share could be reached.", labels=("workspace",)
     )
+    live = GaugeMetricFamily(
+        "proffer_live_ndcg", "NDCG@10 of the lists the serving model made and people answered.",
+        labels=("workspace", "pipeline"),
+    )  # fmt: skip
     watched = skew_metrics(engines)
     for name, engine in engines.items():
         for (pipeline, state), number in list(engine.jobs.ended.items()):
             trainings.add_metric((name, pipeline, state), number)
         spent.add_metric((name,), engine.jobs.seconds)
         active.add_metric((name,), engine.jobs.active)
+        for pipeline, quality in list(engine.jobs.live.items()):
+            if quality.ndcg is not None:
+                live.add_metric((name, pipeline), quality.ndcg.value)
         counts = engine.counters.received
         for verdict in ("accepted", "duplicates", "conflicts", "quarantined"):
             receipts.add_metric((name, verdict), getattr(counts, verdict))
@@ -104,7 +111,7 @@ def engine_metrics(engines: Mapping[str, "Engine"]) -> Iterable[Metric]:
             rows.add_metric((name, scope), figures["rows"])
             size.add_metric((name, scope), figures["bytes"])
     counted = (receipts, decisions, explored, seconds, dropped, logged, folded, rows, size, trainings, spent, active)
-    return (*counted, reached, *watched)
+    return (*counted, live, reached, *watched)
 
 
 def skew_metrics(engines: Mapping[str, "Engine"]) -> Iterable[Metric]:

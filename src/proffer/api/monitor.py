@@ -54,6 +54,7 @@ def workspaces(call: Call) -> answers.Workspaces:
             doc=engine.app.doc,
             subject=engine.app.subject,
             item=engine.app.item,
+            group=engine.app.group,
             pipelines=[pipeline.name for pipeline in engine.app.pipelines],
             events={event.name: event.doc for event in engine.app.events},
             entities={kind.name: [a.name for a in kind.attributes] for kind in engine.app.entities},

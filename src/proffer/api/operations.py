@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from proffer.api.site import Site
     from proffer.engine.engine import Engine
 
-PUBLIC, READ, WRITE, ADMIN = "public", "read", "write", "admin"
-SCOPES = (PUBLIC, READ, WRITE, ADMIN)
-"""public: anybody. read: ask and look. write: record what happened. admin: settings and which model serves."""
+PUBLIC, READ, TRACK, WRITE, ADMIN = "public", "read", "track", "write", "admin"
+SCOPES = (PUBLIC, READ, TRACK, WRITE, ADMIN)
+"""public: anybody. read: ask and look. track: record interactions with known items, and nothing else. write: record
+what happened, facts too. admin: settings and which model serves."""
 
 LOOP, WATCH, REPLAY = "loop", "watch", "replay"
 
@@ -27,7 +28,7 @@ class Call:
     """A request after every check: what an operation is called with.
 
     `engines` are those the token may see; `path` holds the decoded parameters of the path, `query` and `body` values
-    of the types the operation declares, `key` the Idempotency-Key.
+    of the types the operation declares, `key` the Idempotency-Key, `scopes` are the token's.
     """
 
     site: "Site"
@@ -36,11 +37,12 @@ class Call:
     query: Any = None
     body: Any = None
     key: str | None = None
+    scopes: tuple[str, ...] = ()
 
     @property
     def engine(self) -> "Engine":
-        """Return the engine of the workspace the path names."""
-        return self.engines[self.path["workspace"]]
+        """Return the engine of the workspace the path names, else that of the token's."""
+        return self.engines[self.path["workspace"]] if "workspace" in self.path else next(iter(self.engines.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,9 @@ class Operation:
     reason for each. `keyed` operations take an Idempotency-Key as the event's id. `lane` says who does the work:
     `loop` answers on the event loop, `read` and `write` wait for a thread, `watch` has threads of its own so that it
     answers under load, `replay` one of its own so that long work on the past keeps nobody waiting. What answers
-    `from_memory` goes on while a shared database is away.
+    `from_memory` goes on while a shared database is away. A `foreign` operation speaks the protocol of somebody else's
+    clients: the token is the user name of Basic authentication or the `writeKey` of the body, which may be gzipped or
+    come as text/plain.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Operation:
     lane: str = READ
     keyed: bool = False
     from_memory: bool = False
+    foreign: bool = False
 
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:

@@ -15,6 +15,7 @@ def replay(call: Call) -> answers.Replayed:
     body: messages.Replay = call.body
     change = Change(
         model=None if body.model is None else check_id(body.model, "model"), at=body.at, diversity=body.diversity,
+        objectives=body.objectives,
         rules=None if body.rules is None else tuple(body.rules),
     )  # fmt: skip
     return answers.Replayed.of(call.engine.replay(call.path["id"], change))

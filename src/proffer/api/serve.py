@@ -43,10 +43,12 @@ def serve(
     limits: Limits | None = None,
     tell: Callable[[str], None] = print,
     jobs: bool = True,
+    page: bool = False,
 ) -> int:
     """Serve the named workspaces, or every one of the home, until SIGTERM or SIGINT; return the exit status.
 
     Without `jobs` it answers requests and no more: trainings, their schedule and the skew watch are left to workers.
+    With `page` it shows the demo's page.
 
     The first signal lets running requests finish, then snapshots and flushes; a second one ends at once. `tell` gets
     the lines for the person at the terminal, among them a workspace's first token. Raises CannotStart, NotFound,
@@ -65,7 +67,7 @@ def serve(
                 engines[name].tail.start()
         url = url_of(listening)
         local = {name: mint() for name in engines}
-        app = create_app(engines, local=local, limits=limits)
+        app = create_app(engines, local=local, limits=limits, page=page)
         for name in engines:
             announce(environment.home, name, url)
             open_things.enter_context(announced(environment.home / name, url, local[name]))

@@ -19,7 +19,8 @@ PAST_WAITING = 16
 
 @dataclass(kw_only=True)
 class Site:
-    """One server: the engines it serves and what guards them. `stopping` turns readiness off before the end.
+    """One server: the engines it serves and what guards them. `stopping` turns readiness off before the end;
+    `page` shows the demo's page.
 
     `schedule` knows the planned trainings, `watch` looks for skew; the process that runs jobs starts them.
     """
@@ -32,6 +33,7 @@ class Site:
     metrics: Metrics = field(default_factory=Metrics)
     version: str = field(default_factory=lambda: version("proffer"))
     stopping: bool = False
+    page: bool = False
 
     def __post_init__(self) -> None:
         check_table(tuple(self.operations))

@@ -26,7 +26,9 @@ def query_of(engine: Engine, ask: messages.Ask, n: int, candidates: list[str] | 
         candidates=None if candidates is None else tuple(check_id(each, "candidates") for each in candidates),
         after=None if ask.after is None else check_id(ask.after, "after"),
         diversity=ask.diversity,
+        objectives=ask.objectives,
         language=ask.language,
+        group=None if ask.group is None else check_id(ask.group, "group"),
     )
 
 
@@ -116,6 +118,7 @@ PLACED = {
 SLATE = {
     "decision": "d_1", "query_id": "q_1", "pipeline": "home", "subject": "u1", "items": [PLACED], "model": "newest",
     "arm": "champion", "fallback": "no model has been trained yet", "as_of": 12, "took_ms": 1.9,
+    "diversity_score": None, "tradeoff": None,
 }  # fmt: skip
 PREDICTION = {
     "subject": "u1", "item": "p1", "score": 0.4, "why": None,
@@ -133,7 +136,7 @@ DECIDING = (
         returns=answers.Slate,
         examples={"home": ASKED, "next page": {"subject": "u1", "after": "d_1"}},
         answer=SLATE,
-        also={404: "No decision with the id in `after`."},
+        also={404: "No decision with the id in `after`, or no group with that in `group`."},
         from_memory=True,
         call=recommend,
     ),

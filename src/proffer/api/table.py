@@ -1,6 +1,21 @@
 """The table of operations: the single source of routes, checks and documentation."""
 
-from proffer.api import admin, entities, events, models, monitor, privacy, replays, slates, training
+from proffer.api import (
+    admin,
+    advisor,
+    entities,
+    events,
+    histories,
+    interactions,
+    models,
+    monitor,
+    privacy,
+    replays,
+    segment,
+    slates,
+    training,
+    web,
+)
 from proffer.api.operations import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -9,8 +24,14 @@ OPERATIONS: tuple[Operation, ...] = (
     *privacy.OPERATIONS,
     *slates.OPERATIONS,
     *replays.OPERATIONS,
+    # The fixed path before the one that takes any assessment's id.
+    *interactions.OPERATIONS,
+    *histories.OPERATIONS,
+    *advisor.OPERATIONS,
     *admin.OPERATIONS,
     *models.OPERATIONS,
     *training.OPERATIONS,
+    *segment.OPERATIONS,
     *monitor.OPERATIONS,
+    *web.OPERATIONS,
 )

@@ -5,6 +5,7 @@ import msgspec
 from proffer.api import answers, messages
 from proffer.api.operations import ADMIN, BASE, READ, WRITE, Call, Operation
 from proffer.core.jobs import Job
+from proffer.engine.options import Options
 
 
 def train(call: Call) -> Job:
@@ -21,7 +22,11 @@ def _start(call: Call, *, search: bool) -> Job:
     body: messages.Train = call.body
     return call.engine.jobs.start(
         body.pipeline, search=search, seconds=body.seconds, memory_mb=body.memory_mb, budget=body.budget,
-        seed=body.seed, key=call.key,
+        seed=body.seed, key=call.key, evaluate_only=body.evaluate_only,
+        options=Options(
+            min_interactions=body.min_interactions, lookback_days=body.lookback_days,
+            validation_split=body.validation_split, num_boost_round=body.num_boost_round,
+        ),
     )  # fmt: skip
 
 
@@ -32,7 +37,7 @@ def jobs(call: Call) -> answers.Jobs:
         call.engine.app.pipeline(query.pipeline)
     found = call.engine.jobs.find(pipeline=query.pipeline, before=query.after, limit=query.limit)
     following = found[-1].id if len(found) == query.limit else None
-    return answers.Jobs(jobs=[msgspec.structs.replace(job, log=()) for job in found], next=following)
+    return answers.Jobs(jobs=[msgspec.structs.replace(job, log=(), report=None) for job in found], next=following)
 
 
 def job(call: Call) -> Job:
@@ -65,7 +70,11 @@ OPERATIONS = (
         body=messages.Train,
         returns=Job,
         status=202,
-        examples={"default": {}, "limited": {"pipeline": "home", "seconds": 600, "memory_mb": 2048}},
+        examples={
+            "default": {},
+            "limited": {"pipeline": "home", "seconds": 600, "memory_mb": 2048},
+            "told": {"min_interactions": 100, "lookback_days": 90, "validation_split": 0.2, "evaluate_only": True},
+        },
         answer=EXAMPLE,
         also=BUSY,
         lane=WRITE,

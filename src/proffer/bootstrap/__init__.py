@@ -10,18 +10,21 @@ from types import ModuleType
 
 import msgspec
 
+from proffer.app import App
 from proffer.bootstrap.installed import application, applications
-from proffer.core.clock import Clock, Ids, RandomIds, SystemClock
+from proffer.core.clock import Clock, CountingIds, Ids, RandomIds, SystemClock
 from proffer.core.errors import CannotStart, Conflict, Corrupt, Invalid, NotFound, ProfferError
 from proffer.core.ports import Stores
 from proffer.engine.engine import Engine
+from proffer.engine.judged_set import Sets
 from proffer.stores.durable import PREFIX, write_file
 from proffer.stores.pseudonym_key import load_pseudonyms
+from proffer.stores.sets import FolderSets
 
 __all__ = [
     "Environment", "Running", "Workspace", "address", "announce", "application", "applications", "check_name",
-    "check_store", "create", "environment", "migrate", "open_engine", "open_stores", "postgres_module", "running",
-    "workspace", "workspaces",
+    "check_store", "create", "environment", "in_memory", "migrate", "open_engine", "open_sets", "open_stores",
+    "postgres_module", "running", "workspace", "workspaces",
 ]  # fmt: skip
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -210,6 +213,13 @@ def open_engine(
         raise
 
 
+def in_memory(app: App, clock: Clock) -> Engine:
+    """Return an engine of an application whose stores live as long as it does, with ids that count: for simulations."""
+    from proffer.stores.memory import memory_stores
+
+    return Engine(app, app.name, memory_stores(clock), clock=clock, ids=CountingIds())
+
+
 def open_stores(root: Path, *, writable: bool = True) -> Stores:
     """Return the stores of a workspace directory; reading one that was never written needs it written first."""
     from proffer.stores.sqlite import sqlite_stores
@@ -222,6 +232,12 @@ def open_stores(root: Path, *, writable: bool = True) -> Stores:
     if not writable and not (root / FILE).exists():
         sqlite_stores(root, writable=True).log.close()
     return sqlite_stores(root, writable=writable)
+
+
+def open_sets(home: Path, name: str) -> Sets:
+    """Return the judged sets of a workspace: files in its directory here, wherever its log is kept. Raises NotFound."""
+    workspace(home, name)
+    return FolderSets(home / name / "sets")
 
 
 def migrate(home: Path, name: str) -> Iterator[int]:

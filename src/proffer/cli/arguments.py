@@ -36,6 +36,25 @@ def translations(text: str, flag: str) -> dict[str, str]:
     return pairs((part for part in text.split(",") if part.strip()), flag)
 
 
+OBJECTIVES = "Weigh what the slate is to be good for."
+
+
+def weights(texts: Iterable[str], flag: str) -> dict[str, float] | None:
+    """Return NAME=WEIGHT texts as a mapping, None where there are none. Raises Invalid.
+
+    >>> weights(["cost=0.5", "risk=0.2"], "--objective")
+    {'cost': 0.5, 'risk': 0.2}
+    """
+    found = {}
+    for name, value in pairs(texts, flag).items():
+        try:
+            found[name] = float(value)
+        except ValueError:
+            remedy = f"For example {flag} {name}=0.5."
+            raise Invalid(f"{value[:40]!r} is not a number", field=flag, remedy=remedy) from None
+    return found or None
+
+
 def moment(text: str, flag: str) -> datetime:
     """Return a date (its first moment in UTC) or an RFC 3339 time. Raises Invalid.
 

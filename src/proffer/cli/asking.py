@@ -10,7 +10,7 @@ from proffer.cli import arguments
 from proffer.cli.opening import Home, Json, Name, reading
 from proffer.cli.terminal import cell, show, show_json, show_table
 from proffer.core.checks import check_id
-from proffer.core.decisions import Decision
+from proffer.core.decisions import Decision, TradeOff
 from proffer.core.entities import EntityRef
 from proffer.core.errors import Invalid
 from proffer.core.queries import Query
@@ -28,8 +28,12 @@ def recommend(
     lambda_: Annotated[
         float | None, typer.Option("--lambda", metavar="0..1", help="1: relevance only; less: more diverse.")
     ] = None,
+    objective: Annotated[list[str], typer.Option(metavar="NAME=WEIGHT", help=arguments.OBJECTIVES)] = [],  # noqa: B006
     language: Annotated[str, typer.Option(help="Language of the reasons: en or sv.")] = "en",
     pipeline: Annotated[str | None, typer.Option(help="Pipeline [default: the application's first].")] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="ID", help="Rank the members of this group, such as an assessment.")
+    ] = None,
     context: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="What is known of the moment.")] = [],  # noqa: B006
     at: Annotated[str | None, typer.Option(metavar="TIME", help=arguments.DECIDED_AT)] = None,
     explain: Annotated[str | None, typer.Option(metavar="ITEM", help="Say why this item is shown or not.")] = None,
@@ -43,6 +47,8 @@ def recommend(
             subject=EntityRef(engine.app.subject, check_id(subject, "SUBJECT")),
             at=arguments.decided_at(at, engine), n=n,
             context=arguments.pairs(context, "--context"), diversity=lambda_, language=language,
+            objectives=arguments.weights(objective, "--objective"),
+            group=None if group is None else check_id(group, "--group"),
         )  # fmt: skip
         if explain is not None:
             explanation = engine.explain(query, check_id(explain, "--explain"))
@@ -80,7 +86,8 @@ def features(
 
 def _show_slate(engine: Engine, decision: Decision) -> None:
     if not decision.slate:
-        show("Nothing can be shown: no item passes the conditions. Try --explain ITEM.")
+        why = None if decision.query.group is None else decision.fallback
+        show(f"Nothing can be shown: {why or 'no item passes the conditions. Try --explain ITEM'}.")
         return
     rows = [
         (
@@ -94,10 +101,27 @@ def _show_slate(engine: Engine, decision: Decision) -> None:
     ]
     by = f"{decision.model}{f', since {decision.fallback}' if decision.fallback else ''}"
     show_table(f"{decision.query.subject.id}: by {by}", ["rank", "item", "title", "score", "reasons"], rows)
+    if decision.tradeoff is not None:
+        _show_trade_off(decision.tradeoff)
+    spread = "" if decision.diversity_score is None else f" Diversity score {decision.diversity_score:.3f}."
     show(
-        f"{len(decision.considered.ids):,} candidates in {decision.took_ms:.1f} ms, as of event {decision.as_of:,}.",
+        f"{len(decision.considered.ids):,} candidates in {decision.took_ms:.1f} ms, as of event {decision.as_of:,}."
+        f"{spread}",
         "dim",
     )
+
+
+def _show_trade_off(found: TradeOff) -> None:
+    if found.why is not None:
+        show(f"Not weighed: {found.why}.", "yellow")
+        return
+    rows = [
+        (name, aim.weight, f"{aim.better} {aim.column or 'relevance'}", aim.mean, aim.alone)
+        for name, aim in found.aims.items()
+    ]
+    columns = ["objective", "weight", "wanted", "this slate", "by relevance alone"]
+    entered = f"{found.entered} {'item' if found.entered == 1 else 'items'} entered"
+    show_table(f"What it gains and costs: {found.relevance:.1%} of the relevance kept, {entered}", columns, rows)
 
 
 def title_of(engine: Engine, item: str) -> str:

@@ -12,6 +12,7 @@ import typer
 from proffer.cli import arguments
 from proffer.cli.opening import Home, Json, Name, reading
 from proffer.cli.terminal import Progress, progress, show, show_json
+from proffer.core.checks import check_id
 from proffer.core.errors import Invalid
 from proffer.engine.batch import Recommended, recommend_all
 from proffer.engine.engine import Engine
@@ -29,6 +30,9 @@ def batch_recommend(
     ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help=arguments.DECIDED_AT)] = None,
     pipeline: Annotated[str | None, typer.Option(help="Pipeline [default: the application's first].")] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="ID", help="Rank the members of this group, such as an assessment.")
+    ] = None,
     json: Json = False,
     home: Home = None,
 ) -> None:
@@ -40,7 +44,9 @@ def batch_recommend(
     with reading(home, name) as engine, progress(not json) as tell:
         subjects = _listed(users) if users else sorted(engine.state.listing(engine.app.subject))
         moment = arguments.decided_at(at, engine)
-        rows = _counted(recommend_all(engine, subjects, n=n, at=moment, pipeline=pipeline), len(subjects), tell)
+        within = None if group is None else check_id(group, "--group")
+        slates = recommend_all(engine, subjects, n=n, at=moment, pipeline=pipeline, group=within)
+        rows = _counted(slates, len(subjects), tell)
         written = write_rows(out, (row for slate in rows for row in slate))
         result = {
             "out": str(out),

@@ -17,16 +17,16 @@ PAUSE = 0.05
 
 
 class Child:
-    """A server of one workspace on loopback; entering waits until it is ready, leaving stops it.
+    """A server of a workspace, and of others `also`, on loopback; entering waits until it is ready, leaving stops it.
 
     Raises CannotStart with its own words when it does not come up.
     """
 
-    def __init__(self, home: Path, name: str, port: int) -> None:
+    def __init__(self, home: Path, name: str, port: int, *options: str, also: tuple[str, ...] = ()) -> None:
         self.home, self.name = home, name
         self._command = [
-            sys.executable, "-m", "proffer", "--home", str(home.resolve()), "serve", name,
-            "--host", "127.0.0.1", "--port", str(port),
+            sys.executable, "-m", "proffer", "--home", str(home.resolve()), "serve", name, *also,
+            "--host", "127.0.0.1", "--port", str(port), *options,
         ]  # fmt: skip
         self.url = ""
 

@@ -23,6 +23,7 @@ from proffer.cli import (
     privacy,
     replaying,
     serving,
+    simulating,
     training,
     watching,
     workspaces,
@@ -87,7 +88,8 @@ def start(
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": workspaces.init, "demo": demo.demo, "serve": serving.serve, "api": serving.api,
     "worker": serving.worker, "import": importing.import_,
-    "train": training.train, "jobs": training.jobs, "evaluate": evaluating.evaluate, "recommend": asking.recommend,
+    "train": training.train, "jobs": training.jobs, "evaluate": evaluating.evaluate, "simulate": simulating.simulate,
+    "recommend": asking.recommend,
     "batch-recommend": batches.batch_recommend, "events": log.events, "features": asking.features,
     "settings": workspaces.settings, "token": workspaces.token, "status": workspaces.status,
     "backup": copying.backup, "restore": copying.restore, "copy": copying.copy,

@@ -1,4 +1,4 @@
-"""`proffer demo`: a toy world, imported, trained, served and asked, in a minute."""
+"""`proffer demo`: toy worlds, imported, trained, served and asked, in a minute."""
 
 import os
 import shutil
@@ -13,6 +13,7 @@ import typer
 
 import proffer.bootstrap as bootstrap
 from proffer.cli.child import Child, free_port
+from proffer.cli.demo_advisor import Advice
 from proffer.cli.demo_world import World
 from proffer.cli.remote import Remote
 from proffer.cli.terminal import show, show_table
@@ -43,7 +44,7 @@ def demo(
     size: Annotated[str, typer.Option(help="Of the world: small or medium.")] = "medium",
     seed: Annotated[int, typer.Option(help="Of the world.")] = 0,
 ) -> None:
-    """Make a toy world whose right answers are known, serve it on this machine and show what it recommends.
+    """Make toy worlds whose right answers are known, serve them on this machine and show what is recommended.
 
     It lives in the folder .demo, made anew each time, and goes on serving until Ctrl-C.
     """
@@ -55,12 +56,17 @@ def demo(
     world = World(simulate(seed, size), SystemClock().now())
     stage(f"made a world of {world.users:,} users, {world.posts:,} posts and {len(world.toy.events):,} events")
     secret = _fill(home, world, stage)
-    with Child(home, APP, free_port(bootstrap.environment().port) if port is None else port) as child:
+    advice = Advice(home, SystemClock().now(), {"small": "tiny"}.get(size, "small"), seed, stage)
+    advice.fill()
+    free = free_port(bootstrap.environment().port) if port is None else port
+    with Child(home, APP, free, "--page", also=(advice.name,)) as child:
         stage(f"serving at {child.url}")
         with Remote(child.url, APP, secret) as remote:
             decision = _show(remote, world, stage)
+        advice.show(child.url)
         stays = not no_serve and sys.stdout.isatty()
         _next(child.url, secret, home, decision, stays=stays)
+        advice.next(child.url)
         if stays:
             show("Serving until Ctrl-C.", "bold")
             child.wait()
@@ -167,7 +173,7 @@ def _next(url: str, secret: str, home: Path, decision: str, *, stays: bool) -> N
     body = msgspec.json.encode({"subject": "u2", "n": 5}).decode()
     show("What to try next", "bold")
     if not stays:
-        show(f"  {proffer} --home {home} serve {APP} --port {url.rsplit(':', 1)[1]} &")
+        show(f"  {proffer} --home {home} serve --page --port {url.rsplit(':', 1)[1]} &")
     show(f"  curl {header} {url}/api/v1/{APP}/recommend -d '{body}'")
     show(f"  curl {header} '{url}/api/v1/{APP}/similar/p200?n=5'")
     show(f"  {proffer} --home {home} recommend {APP} u2 --explain p200")

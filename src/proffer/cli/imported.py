@@ -1,10 +1,10 @@
 """The report of an import, in words and tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proffer.cli.terminal import note, show, show_table, spark
-from proffer.engine.imports.report import Report
+from proffer.engine.imports.report import Cause, Report
 
 
 def mapping_line(mapping: Mapping[str, Any]) -> str:
@@ -29,15 +29,20 @@ def show_report(report: Report) -> None:
     show_table(title, ["rows", "count"], [*verdicts, ("all", report.rows)])
     if report.facts.received:
         show(f"Beside them {report.facts.received:,} changes of attributes of actors and targets.")
-    if report.causes:
-        rows = [(cause.verdict, cause.count, f"{report.unit} {cause.example}", cause.reason) for cause in report.causes]
-        show_table("Not accepted", ["verdict", "rows", "first", "reason"], rows)
+    show_causes(report.causes, report.unit)
     for text, count in report.notes.items():
         show(f"{count:,} {text}.")
     _show_content(report)
     _show_columns(report)
     rate = report.rows / report.seconds if report.seconds else 0
     show(f"Took {report.seconds:.1f} s, {rate:,.0f} rows/s.", "dim")
+
+
+def show_causes(causes: Sequence[Cause], unit: str) -> None:
+    """Show why rows were not accepted, where any were."""
+    if causes:
+        rows = [(cause.verdict, cause.count, f"{unit} {cause.example}", cause.reason) for cause in causes]
+        show_table("Not accepted", ["verdict", "rows", "first", "reason"], rows)
 
 
 def note_interrupted(report: Report) -> None:

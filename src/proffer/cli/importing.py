@@ -10,12 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from proffer.cli import arguments, imported
+from proffer.cli import arguments, imported, judged
 from proffer.cli.opening import Home, Json, Name, reading, served, writing
 from proffer.cli.terminal import note, progress, show_json
+from proffer.core.entities import EntityRef
 from proffer.engine.imports.forms import open_table
 from proffer.engine.imports.mapping import load_mapping, show_mapping
 from proffer.engine.imports.run import Import
+from proffer.engine.imports.shown import ShownTable, is_shown
+from proffer.engine.imports.table import Table
 from proffer.engine.imports.targets import Direct, Dry, Known, Target
 
 INTERRUPTED = 130
@@ -68,6 +71,19 @@ def import_(
     missing: Annotated[list[str], typer.Option(metavar="TEXT", help="A text that means no value.")] = [],  # noqa: B006
     decimal: Annotated[str | None, typer.Option(metavar=".|,", help="Decimal sign.")] = None,
     outcome: Annotated[str | None, column("Warn of columns that give this one away.")] = None,
+    grade: Annotated[str | None, column("Of a judged set: how relevant a row is.")] = None,
+    cuts: Annotated[
+        str | None, typer.Option(metavar="NUMBER,...", help="Grades from a relevance: how many of these it is above.")
+    ] = None,
+    drop: Annotated[list[str], column("Of a judged set: no feature.")] = [],  # noqa: B006
+    keep: Annotated[list[str], column("Of a judged set: a feature, although it looks like an id.")] = [],  # noqa: B006
+    as_: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Name of a judged set [default: the file's].")
+    ] = None,
+    header: Annotated[
+        bool | None,
+        typer.Option("--header/--no-header", help="Of a judged set: the first row has names [default: guessed]."),
+    ] = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of the text [default: from its first bytes].")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Between fields of CSV [default: the one that fits].")] = None,
     show_map: Annotated[bool, typer.Option("--show-map", help="Write the mapping as JSON and stop.")] = False,
@@ -78,8 +94,17 @@ def import_(
     """Import a file of events or entities; what is not said about its columns is guessed and shown.
 
     Every row is accounted for: accepted, duplicate, conflict, or quarantined with a reason. Repeating an import is
-    harmless, and completes one that was interrupted.
+    harmless, and completes one that was interrupted. JSON lines with `items` are lists that were shown, with their
+    answers. SVMlight (LETOR), and rows of a query id, a grade and features, become a judged set for `evaluate --set`.
     """
+    asked = judged.Asked(grade=grade, cuts=cuts, drop=drop, keep=keep, as_=as_, header=header)
+    of_events = (actor, target, type, fixed_type, rating, time, entities, map)
+    if asked.anything or not any(of_events):
+        taken = asked.taken(query=query, id=id, delimiter=delimiter, decimal=decimal, missing=missing)
+        if judged.import_set(
+            home, name, file, asked, taken, encoding=encoding, dry_run=dry_run, json=json, show_map=show_map
+        ):
+            return
     single = {
         "actor": actor, "target": target, "target_kind": target_kind, "type": type, "fixed_type": fixed_type,
         "rating": rating, "time": time, "time_unit": time_unit, "time_zone": time_zone, "time_format": time_format,
@@ -102,8 +127,8 @@ def import_(
         engine = stack.enter_context((reading if read_only else writing)(home, name))
         stop = stack.enter_context(interruptible())
         stack.enter_context(uncollected())
-        table = open_table(file, encoding=encoding, delimiter=delimiter)
         known, now = Known.by(engine), engine.clock.now()
+        table = _table(file, known, encoding, delimiter)
         with progress(not json) as tell:
             run = Import(table, given, known, now, progress=tell, stop=stop)
             if show_map:
@@ -118,6 +143,20 @@ def import_(
     if report.interrupted:
         imported.note_interrupted(report)
         raise typer.Exit(INTERRUPTED)
+
+
+def _table(file: Path, known: Known, encoding: str | None, delimiter: str | None) -> Table:
+    """Return the file as a table, that of lists that were shown where it is one."""
+    if not is_shown(file):
+        return open_table(file, encoding=encoding, delimiter=delimiter)
+    app = known.app
+    attribute = app.schema.entities[app.item].role("group")
+
+    def belongs(item: str) -> str | None:
+        held = (known.attributes(EntityRef(app.item, item)) or {}).get(attribute or "")
+        return None if held is None else str(held)
+
+    return ShownTable(file, app, belongs, encoding)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ WHAT = """Nothing to replay. Some of what can be asked:
   proffer replay d_019a5f3c                        the decision again, compared bit for bit
   proffer replay d_019a5f3c --model m_0f3a         what another model would have shown
   proffer replay d_019a5f3c --lambda 0.5           ... with more diversity
+  proffer replay d_019a5f3c --objective fresh=0.5  ... weighed otherwise
   proffer replay d_019a5f3c --rules rules.json     ... under other rules
   proffer replay d_019a5f3c --at 2026-03-01        ... at another time
   proffer replay feed --from 2026-03-01 --until 2026-03-08 --model m_0f3a
@@ -46,6 +47,7 @@ def replay(
     lambda_: Annotated[
         float | None, typer.Option("--lambda", metavar="0..1", help="1: relevance only; less: more diverse.")
     ] = None,
+    objective: Annotated[list[str], typer.Option(metavar="NAME=WEIGHT", help=arguments.OBJECTIVES)] = [],  # noqa: B006
     rules: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A JSON list of rules in place of the pipeline's.")
     ] = None,
@@ -61,7 +63,8 @@ def replay(
         show(WHAT)
         return
     if target in bootstrap.workspaces(home_of(home)):
-        _refuse({"--workspace": workspace, "--at": at, "--lambda": lambda_, "--rules": rules}, "a period")
+        given = {"--workspace": workspace, "--at": at, "--lambda": lambda_, "--rules": rules}
+        _refuse({**given, "--objective": objective or None}, "a period")
         from proffer.cli.whatif import what_if
 
         what_if(target, since=since, until=until, model=model, sample=sample, seed=seed, json=json, home=home)
@@ -70,6 +73,7 @@ def replay(
     id = check_id(target, "TARGET")
     change = Change(
         model=model, at=None if at is None else arguments.moment(at, "--at"), diversity=lambda_,
+        objectives=arguments.weights(objective, "--objective"),
         rules=None if rules is None else rules_in(rules),
     )  # fmt: skip
     with reading(home, workspace or holder(home_of(home), id)) as engine:
@@ -127,7 +131,8 @@ def _show(engine: Engine, replayed: Replayed) -> None:
     logged = replayed.logged
     query = logged.query
     by = logged.model if logged.fallback is None else f"{logged.model}, since {logged.fallback}"
-    show(f"{logged.id}: {query.subject.id} asked {query.pipeline} at {query.at:%Y-%m-%d %H:%M:%S}, event "
+    within = "" if query.group is None else f" for {query.group}"
+    show(f"{logged.id}: {query.subject.id} asked {query.pipeline}{within} at {query.at:%Y-%m-%d %H:%M:%S}, event "
          f"{logged.as_of:,}; answered by {by}", "bold")  # fmt: skip
     good = replayed.verdict in ("exact", "close")
     show(f"{replayed.text[:1].upper()}{replayed.text[1:]}.", "bold green" if good else "bold red")

@@ -6,6 +6,7 @@ from proffer.engine.plan import size_text
 from proffer.engine.report import Phase, Report, Row
 
 TARGET = "ndcg@10"
+CUTS = ("ndcg@5", TARGET)
 SHOWN = (TARGET, "ndcg@5", "ndcg@20", "recall@10", "recall@20", "hitrate@10", "mrr", "map", "coverage", "diversity",
          "novelty", "popularity_bias")  # fmt: skip
 
@@ -14,8 +15,10 @@ def show_evaluation(report: Report) -> None:
     """Show where the phases lie, the table with the champion marked, and what is to be concluded."""
     _show_phases(report)
     _show_table(report)
+    _show_train(report)
     _show_costs(report)
     show_bars(TARGET, [(row.name, row.metrics[TARGET].value) for row in report.rows])
+    _show_important(report)
     _show_left_out(report)
     _show_conclusion(report)
 
@@ -40,6 +43,34 @@ def _show_table(report: Report) -> None:
     ]  # fmt: skip
     marked = next((place for place, row in enumerate(report.rows) if row.name == report.champion), None)
     show_table(title, ["contender", "family", *names], rows, marked=marked)
+
+
+def _show_train(report: Report) -> None:
+    if not any(row.train for row in report.rows):
+        return
+    rows = [
+        (
+            label(row, report), *(figure(row.train.get(name), "") for name in CUTS),
+            *(spread(row.metrics.get(name)) for name in CUTS), lead(report.leads.get(row.name)),
+        )
+        for row in report.rows
+    ]  # fmt: skip
+    marked = next((place for place, row in enumerate(report.rows) if row.name == report.champion), None)
+    columns = [*(f"{part} {name}" for part in ("train", "newest") for name in CUTS), "champion leads by"]
+    show_table(
+        "On the lists before, and on the newest, which taught nobody", ["contender", *columns], rows, marked=marked
+    )
+
+
+def _show_important(report: Report) -> None:
+    if not report.importances:
+        return
+    rows = [
+        (one.name, f"{one.gain:.1%}", "" if one.permutation is None else f"{one.permutation:+.4f}")
+        for one in report.importances
+    ]
+    title = f"What {report.explained} goes by: share of gain, {TARGET} lost on the newest lists when shuffled"
+    show_table(title, ["column", "gain", "permutation"], rows)
 
 
 def _show_costs(report: Report) -> None:
@@ -102,6 +133,15 @@ def figure(found: Interval | None, name: str) -> str:
     if name != TARGET or found.low is None or found.high is None:
         return f"{found.value:.3f}"
     return f"{found.value:.3f} ({found.low:.3f}-{found.high:.3f})"
+
+
+def spread(found: Interval | None) -> str:
+    """Return a measure with its interval.
+
+    >>> spread(Interval(value=0.1234, low=0.1, high=0.2))
+    '0.123 (0.100-0.200)'
+    """
+    return figure(found, TARGET)
 
 
 def lead(found: Interval | None) -> str:

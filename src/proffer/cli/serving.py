@@ -14,11 +14,17 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on [default: P
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="[default: PROFFER_PORT, else 8750; 0: any free].")]
 
 
-def serve(names: Names = None, host: Host = None, port: Port = None, home: Home = None) -> None:
+def serve(
+    names: Names = None,
+    host: Host = None,
+    port: Port = None,
+    page: Annotated[bool, typer.Option("--page", help="Show the advisor's demo page at /demo.")] = False,
+    home: Home = None,
+) -> None:
     """Serve workspaces over HTTP until Ctrl-C; at its first start a workspace's token is shown, this once."""
     from proffer.api.serve import serve as run
 
-    raise typer.Exit(run(_environment(home), names or (), host=host, port=port, tell=typer.echo))
+    raise typer.Exit(run(_environment(home), names or (), host=host, port=port, tell=typer.echo, page=page))
 
 
 def api(names: Names = None, host: Host = None, port: Port = None, home: Home = None) -> None:

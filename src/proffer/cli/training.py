@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 import proffer.bootstrap as bootstrap
-from proffer.cli.evaluating import Pipeline, Plot, Seed
+from proffer.cli.evaluating import Lookback, Pipeline, Plot, Rounds, Seed, Split
 from proffer.cli.opening import Home, Json, Name, home_of, reading, served, writing
 from proffer.cli.plots import check_plot, plot
 from proffer.cli.remote import Remote
@@ -23,10 +23,11 @@ from proffer.cli.terminal import Progress, progress, show, show_json, show_table
 from proffer.core.errors import Busy, NotFound, ProfferError
 from proffer.core.jobs import Job
 from proffer.core.ports import ModelVersion
+from proffer.engine.options import Options
 from proffer.engine.plan import SECONDS as MOST_BUDGET
 from proffer.engine.plan import Budget
 from proffer.engine.report import Report
-from proffer.engine.train import wins
+from proffer.engine.train import searched, wins
 from proffer.engine.trainer import GRACE_SECONDS
 
 NICE = 10
@@ -51,6 +52,21 @@ def train(
         typer.Option(min=64, metavar="MB", help="Memory it may use [default: the settings', else 4096]."),
     ] = None,
     seed: Seed = 0,
+    least: Annotated[
+        int | None,
+        typer.Option(
+            "--min-interactions",
+            min=1,
+            metavar="N",
+            help="Need so many in the log [default: the settings', else 100 of lists that were shown, 20 else].",
+        ),
+    ] = None,
+    lookback: Lookback = None,
+    split: Split = None,
+    rounds: Rounds = None,
+    evaluate_only: Annotated[
+        bool, typer.Option("--evaluate-only", help="Judge and report what would win; save nothing.")
+    ] = False,
     lines: Annotated[
         bool, typer.Option("--lines", help="Be the child process: progress and result as JSON lines, low priority.")
     ] = False,
@@ -65,15 +81,27 @@ def train(
     """
     check_plot(plot_)
     plan = plan_of(budget, seconds, memory)
+    options = Options(
+        min_interactions=least, lookback_days=lookback, validation_split=split, num_boost_round=rounds
+    )  # fmt: skip
     if lines:
-        _be_child(name, home, pipeline, budget=plan, seed=seed, search=not retrain)
-    asked = {"pipeline": pipeline, "seconds": seconds, "memory_mb": memory, "budget": budget, "seed": seed or None}
+        _be_child(
+            name, home, pipeline, budget=plan, seed=seed, search=not retrain, options=options,
+            evaluate_only=evaluate_only,
+        )  # fmt: skip
+    asked = {
+        "pipeline": pipeline, "seconds": seconds, "memory_mb": memory, "budget": budget, "seed": seed or None,
+        "evaluate_only": evaluate_only or None, **msgspec.to_builtins(options),
+    }  # fmt: skip
     asked = {member: value for member, value in asked.items() if value is not None}
     with served(home, name) as remote, progress(not json) as tell:
         if remote is None:
             job = _here(home, name, not retrain, asked, tell)
         else:
             job = _there(remote, "/retrain" if retrain else "/train", asked, tell)
+    if evaluate_only:
+        _show_report(job, json, plot_)
+        return
     version = _trained(job, home_of(home) / name)
     if plot_ is not None:
         plot(msgspec.convert(version.metrics, Report), plot_)
@@ -133,7 +161,8 @@ def _cancelled(home: Path | None, name: str, job: str) -> Job:
 
 def _here(home: Path | None, name: str, search: bool, asked: dict[str, Any], tell: Progress) -> Job:
     with writing(home, name) as engine:
-        started = engine.jobs.start(asked.pop("pipeline", None), search=search, **asked)
+        told = {member: asked.pop(member) for member in [*asked] if member in Options.__struct_fields__}
+        started = engine.jobs.start(asked.pop("pipeline", None), search=search, options=Options(**told), **asked)
         job = follow(lambda: engine.jobs.get(started.id), lambda: engine.jobs.cancel(started.id), tell)
         return engine.jobs.wait(job.id)
 
@@ -157,10 +186,28 @@ def follow(look: Callable[[], Job], cancel: Callable[[], object], tell: Progress
     return job
 
 
-def _trained(job: Job, root: Path) -> ModelVersion:
-    """Return the version a job made. Raises ProfferError with its reason when it made none."""
+def _show_report(job: Job, json: bool, plot_: Path | None) -> None:
+    _check_failed(job)
+    if job.report is None:
+        raise ProfferError("the training was cancelled", remedy="What served before serves on.")
+    report = msgspec.convert(job.report, Report)
+    if plot_ is not None:
+        plot(report, plot_)
+    if json:
+        show_json(report)
+        return
+    show_evaluation(report)
+    show("Nothing was saved: leave --evaluate-only out to train.", "bold")
+
+
+def _check_failed(job: Job) -> None:
     if job.state == "failed":
         raise ProfferError(job.error or "the training failed", remedy=job.remedy)
+
+
+def _trained(job: Job, root: Path) -> ModelVersion:
+    """Return the version a job made. Raises ProfferError with its reason when it made none."""
+    _check_failed(job)
     if job.version is None:
         raise ProfferError("the training was cancelled", remedy="What served before serves on.")
     stores = bootstrap.open_stores(root, writable=False)
@@ -210,13 +257,22 @@ def _job(value: Any) -> Job:
 
 
 def _be_child(
-    name: str, home: Path | None, pipeline: str | None, *, budget: Budget, seed: int, search: bool
+    name: str, home: Path | None, pipeline: str | None, *, budget: Budget, seed: int, search: bool, options: Options,
+    evaluate_only: bool,
 ) -> NoReturn:  # fmt: skip
     """Train beside the process that writes the workspace, which reads what this one tells and takes over the result."""
 
     def work() -> dict[str, Any]:
         with reading(home, name) as engine:
-            version = engine.train(pipeline, budget=budget, seed=seed, search=search, progress=_telling())
+            if evaluate_only:
+                chosen = engine.app.pipeline(pipeline) if pipeline else engine.app.pipelines[0]
+                found = searched(
+                    engine, chosen, budget=budget, seed=seed, search=search, progress=_telling(), options=options
+                )
+                return {"found": msgspec.to_builtins(found.report)}
+            version = engine.train(
+                pipeline, budget=budget, seed=seed, search=search, progress=_telling(), options=options
+            )
         return {"version": version.id}
 
     as_child(work)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 import proffer.bootstrap as bootstrap
-from proffer.api.auth import EVERYTHING, digest, mint
-from proffer.app import Settings
+from proffer.api.auth import GRANTED, digest, mint
+from proffer.app import unset_settings
 from proffer.cli import arguments
 from proffer.cli.opening import Home, Json, Name, home_of, reading, served, writing
 from proffer.cli.terminal import cell, show, show_json, show_table
@@ -95,13 +95,14 @@ def settings(
             return
     with writing(home, name) as engine:
         engine.app.settings(values)
-        empty: dict[str, Any] = {member: {} for member in Settings.__struct_fields__}
-        show_json(engine.configure({**empty, **values}))
+        show_json(engine.configure({**unset_settings(), **values}))
 
 
 def token(
     name: Name,
-    scopes: Annotated[str, typer.Option(help="What it may do: read, write, admin, with commas.")] = "read,write",
+    scopes: Annotated[
+        str, typer.Option("--scopes", "--scope", help="What it may do: read, track, write, admin, with commas.")
+    ] = "read,write",
     token_name: Annotated[
         str | None, typer.Option("--name", help="What to call it [default: its scopes and a number].")
     ] = None,
@@ -110,11 +111,10 @@ def token(
 ) -> None:
     """Make a bearer token and show it once; only its hash is kept."""
     wanted = tuple(dict.fromkeys(scope.strip() for scope in scopes.split(",") if scope.strip()))
-    unknown = next((scope for scope in wanted if scope not in EVERYTHING), None)
+    unknown = next((scope for scope in wanted if scope not in GRANTED), None)
     if unknown is not None or not wanted:
-        raise Invalid(
-            f"unknown scope {(unknown or scopes)[:40]!r}", field="--scopes", remedy="Use read, write and admin."
-        )
+        remedy = f"Use {', '.join(GRANTED)}."
+        raise Invalid(f"unknown scope {(unknown or scopes)[:40]!r}", field="--scopes", remedy=remedy)
     called = check_id(token_name, "--name") if token_name else f"{'-'.join(wanted)}-{secrets.token_hex(3)}"
     with served(home, name) as remote:
         if remote is not None:

@@ -1,11 +1,13 @@
 """Trainings as jobs: what was asked, how far it is, what came of it."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Cause = Literal["request", "schedule", "first", "drift"]
+"""Who or what asks for a training: somebody, the plan, the first interactions, or answers worse than promised."""
 ACTIVE: tuple[JobState, ...] = ("queued", "running")
 
 
@@ -25,13 +27,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     by its own declaration (None: half of `seconds`, at most 600), `seed` that of what is drawn by chance. `position` is
     the last event of the log that a finished training has seen. `released` says whether `version` was put in charge,
     `why` explains it; `error` and `remedy` tell why a job failed. `log` are the last lines the child wrote; `key` is
-    the Idempotency-Key it came with. `holder` names the process that runs it under a lease, `fence` counts the leases.
+    the Idempotency-Key it came with. `options` are those of the training (`min_interactions`, `lookback_days`,
+    `validation_split`, `num_boost_round`); with `evaluate_only` nothing is saved, and `report` tells what was found.
+    `holder` names the process that runs it under a lease, `fence` counts the leases.
     """
 
     id: str
     pipeline: str
     search: bool
-    by: Literal["request", "schedule"]
+    by: Cause
     seconds: float
     memory_mb: int
     budget: float | None = None
@@ -51,6 +55,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str | None = None
     holder: str | None = None
     fence: int = 0
+    options: dict[str, float] = {}
+    evaluate_only: bool = False
+    report: dict[str, Any] | None = None
 
     @property
     def active(self) -> bool:

@@ -212,11 +212,16 @@ class LiveState(Protocol):
         ...
 
     def column(self, role: str) -> NDArray[np.int64]:
-        """Return an item attribute by role (category, author, language) as stable keys (n,), 0 where unknown."""
+        """Return an item attribute by role (category, author, language, segment, group), or a code by its name, as
+        stable keys (n,), 0 where unknown."""
         ...
 
     def available(self) -> NDArray[np.bool_]:
         """Return which items exist (n,): not deleted."""
+        ...
+
+    def members(self, group: str) -> NDArray[np.int64]:
+        """Return the ordinals of the items that are members of a group now, ascending; none where it is unknown."""
         ...
 
     def interactions(self) -> Interactions:

@@ -31,3 +31,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     language: str = "en"
     group: str | None = None
     objectives: Mapping[str, float] | None = None
+
+    @property
+    def given(self) -> bool:
+        """Return whether it says itself what the candidates are, so that none are retrieved."""
+        return self.candidates is not None or self.group is not None

@@ -8,7 +8,7 @@ import msgspec
 
 from proffer.core import checks
 from proffer.core.entities import EntityRef
-from proffer.core.errors import Invalid
+from proffer.core.errors import CannotStart, Invalid
 from proffer.core.events import ENTITY_DELETE, ENTITY_MERGE, ENTITY_SET, SETTINGS_SET, Event
 
 FieldType = Literal["text", "number", "flag", "time", "list", "map"]
@@ -31,8 +31,8 @@ class Attribute(msgspec.Struct, frozen=True):
     `role` tells the engine what it means: published, expires, visibility, category, author, language, title, text,
     tags, segment, group, code; "" for none. The `group` of an item holds the id of an entity of `kind` whose member the
     item is; a `code` is a short text that features count and compare by, under the attribute's own name. `levels` are
-    the values a text may have, lowest first: features read it as a number, 0 for the first. `known_at_decision` is
-    False for a value filled in only after the outcome: features and models refuse it.
+    the values a text may have, lowest first: features read it as a number, 0 for the first, and any other is refused.
+    `known_at_decision` is False for a value filled in only after the outcome: features and models refuse it.
     """
 
     name: str
@@ -70,6 +70,8 @@ class EntityKind(msgspec.Struct, frozen=True):
         return next((attribute.name for attribute in self.attributes if attribute.role == role), None)
 
 
+ROLES = ("category", "author", "language", "segment")
+"""The roles whose values features count by, beside groups and codes; a code may not be called like one."""
 _CONTEXT = Field("context", "map", "Free members that travel with the event.")
 _EXTRA = Attribute("extra", "map", "Free members nobody computes with.")
 _WIRE = ("id", "type", "at", "actor", "target", "query_id", "fields")
@@ -88,7 +90,14 @@ class Schema:
 
     def group(self, item: str) -> str | None:
         """Return the kind of entity that items of a kind are members of, None where they are nobody's."""
-        return next((a.kind for a in self.entities[item].attributes if a.role == "group"), None)
+        declared = self.entities.get(item)
+        return next((a.kind for a in declared.attributes if a.role == "group"), None) if declared else None
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Return the names of the attributes of role `code`, of all kinds, each once."""
+        named = (a.name for kind in self.entities.values() for a in kind.attributes if a.role == "code")
+        return tuple(dict.fromkeys(named))
 
     def read(self, row: Mapping[str, Any], *, id: str, latest: datetime, now: datetime) -> Event:
         """Return the event a row of JSON means; `id` and `now` stand in where it has none.
@@ -147,6 +156,20 @@ class Schema:
         return EntityRef(value["kind"], checks.check_id(value.get("id"), f"{field}.id"))
 
 
+def check_kinds(kinds: tuple[EntityKind, ...], item: str) -> None:
+    """Raise CannotStart for an attribute whose group, code or levels cannot be what they are declared to be."""
+    names = {kind.name for kind in kinds}
+    for kind in kinds:
+        for one in kind.attributes:
+            at = f"{one.name} of {kind.name}"
+            if one.role == "group" and (one.type != "text" or one.kind not in names - {item}):
+                raise CannotStart(f"{at} is no text that holds the id of a declared kind other than {item}")
+            if one.role == "code" and (one.type not in ("text", "list") or one.name in (*ROLES, "group")):
+                raise CannotStart(f"{at} is no code: it is neither text nor list, or has the name of a role")
+            if one.levels and (one.type != "text" or len(set(one.levels)) < max(2, len(one.levels))):
+                raise CannotStart(f"{at} has levels, but is no text, or they are fewer than two or not distinct")
+
+
 def settings_event(id: str, at: datetime, workspace: str, values: Mapping[str, Any]) -> Event:
     """Return the event that changes a workspace's settings from its place in the log on."""
     return Event(id=id, type=SETTINGS_SET, at=at, actor=EntityRef("workspace", workspace), fields=dict(values))
@@ -179,7 +202,11 @@ def _values(
 
 def _value(value: Any, spec: Field | Attribute, field: str) -> Any:
     if spec.type == "text":
-        return checks.check_text(value, field)
+        text = checks.check_text(value, field)
+        levels = getattr(spec, "levels", ())
+        if levels and text not in levels:
+            raise Invalid(f"{text[:40]!r} is no level", field=field, remedy=f"Use one of {', '.join(levels)}.")
+        return text
     if spec.type == "flag":
         return checks.check_flag(value, field)
     if spec.type == "time":

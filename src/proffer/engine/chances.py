@@ -7,6 +7,7 @@ import numpy as np
 
 from proffer.engine.explore import Choice, Walk, exploration_of
 from proffer.engine.replay import Again
+from proffer.engine.serve import answering
 from proffer.engine.slate import Arranged, arrange, pin
 
 
@@ -25,11 +26,12 @@ class Policy:
     """What a decision made again would draw its slate from: rows of its pool, rules, pins, how it explores."""
 
     def __init__(self, again: Again) -> None:
-        asked, ranked = again.asked, again.decided.ranked
+        asked, ranked, aimed = again.asked, again.decided.ranked, again.decided.aimed
+        fitted = answering(asked, again.decided.rung)
         self.pool, self._rules = ranked.pool, asked.rules
         self.ids = [asked.state.ids[ordinal] for ordinal in self.pool.ordinals]
-        self.arranged: Arranged = arrange(ranked, asked.fitted, asked.settings, asked.rules, asked.query)
-        self._exploration = exploration_of(asked.fitted.pipeline, asked.settings)
+        self.arranged: Arranged = arrange(ranked, fitted, asked.settings, asked.rules, asked.query, aimed)
+        self._exploration = exploration_of(fitted.pipeline, asked.settings)
         self._row_of = {id: row for row, id in enumerate(self.ids)}
         self._n = asked.query.n
 

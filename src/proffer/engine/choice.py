@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from proffer.app import Pipeline
-from proffer.engine.judge import Judge, Recipe, Shared, blended, head, singles
+from proffer.engine.heads import add_head
+from proffer.engine.importance import list_values
+from proffer.engine.judge import Judge, Recipe, singles
 from proffer.engine.learned import Lists
-from proffer.engine.metrics import Interval, paired
+from proffer.engine.measure import CUTS, RANDOM
+from proffer.engine.metrics import Interval
 from proffer.engine.plan import Plan, Skipped
 from proffer.engine.protocols import Judged, Walk
 from proffer.engine.report import BLEND, PREVIOUS, Choice, Phase, Step
+from proffer.engine.served import ListsWalk
+from proffer.engine.tables import TRAIN, Tables
 from proffer.models.base import Ranker
 from proffer.models.rankers.blend import Blend
 
@@ -24,12 +29,11 @@ FEWEST = 10
 """With fewer lists to choose on, the fallback stays in charge."""
 NO_TIME = "there is no earlier time to choose on"
 FEWEST_HEADS = 30
-CHOICE_LEVEL = 0.9
-"""Of the interval above 0 that a challenger needs to take over: 95 % sure to be better. The gate asks for more."""
 BLEND_LISTS = 500
 SIMPLE = ("linear", "pointwise", "lambdarank")
 """Rankers, the simpler first; one that is not named counts as the least simple."""
 CHOOSING = ("blend", "learn", "choose")
+TRAIN_LISTS = 300
 
 
 def fallback_of(pipeline: Pipeline, recipes: Mapping[str, Recipe]) -> str:
@@ -46,41 +50,7 @@ class Chosen:
     phases: list[Phase]
     skipped: list[Skipped] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class Tables:
-    """The choosing phases' measures, the learn phase in two halves; `since` tells from which on a contender is judged.
-
-    Before that it learned from the lists, or did not exist yet.
-    """
-
-    judges: list[Judge] = field(default_factory=list)
-    since: dict[str, int] = field(default_factory=dict)
-
-    def lists(self, since: int = 0) -> int:
-        """Return how many lists the parts from there on hold."""
-        return sum(len(judge.users) for judge in self.judges[since:])
-
-    def mean(self, name: str, since: int) -> float:
-        """Return a contender's mean NDCG@10 from a phase on."""
-        return float(np.concatenate([judge.values(name) for judge in self.judges[since:] if judge.users]).mean())
-
-    def step(self, challenger: str, incumbent: str, seed: int) -> Step | None:
-        """Compare two on every list neither learned from, None without any; a tie goes to the incumbent."""
-        since = max(self.since.get(name, 0) for name in (challenger, incumbent))
-        if not self.lists(since):
-            return None
-        judges = [judge for judge in self.judges[since:] if judge.users]
-        a, b = (np.concatenate([judge.values(name) for judge in judges]) for name in (challenger, incumbent))
-        users = np.unique(np.concatenate([judge.users for judge in judges]), return_inverse=True)[1]
-        lead = paired(a, b, users, seed, CHOICE_LEVEL)
-        return Step(challenger=challenger, incumbent=incumbent, lead=lead, lists=len(a), taken=above_zero(lead))
-
-
-def above_zero(lead: Interval) -> bool:
-    """Return whether a lead lies above 0 with its whole interval; a tie goes to the simpler."""
-    return lead.low is not None and lead.low > 0
+    train: dict[str, dict[str, Interval]] = field(default_factory=dict)
 
 
 class Choosing:
@@ -113,8 +83,8 @@ class Choosing:
         self._rankers(self.heads[1])
         self._name_unfitted(self.heads[1])
         self._phase("choose")
-        choice = self._choice()
-        return Chosen(self._refitted(choice), self.recipes, self.phases, self.skipped, self.seconds)
+        choice = self._refitted(self._choice())
+        return Chosen(choice, self.recipes, self.phases, self.skipped, self.seconds, self._train())
 
     def retraced(self, name: str) -> Chosen:
         """Take the previous recipe over as it is, only its ranker fitted anew: nothing is chosen."""
@@ -133,26 +103,27 @@ class Choosing:
             champion=name, single=single, weights=dict(champion.weights), lists=self.tables.lists(),
             ranker=None if champion.ranker is None else champion.ranker.name, why="the recipe that serves, fitted anew",
         )  # fmt: skip
-        return Chosen(choice, self.recipes, self.phases, self.skipped, self.seconds)
+        return Chosen(choice, self.recipes, self.phases, self.skipped, self.seconds, self._train())
 
     def _phase(self, name: str) -> None:
         """Judge the contenders so far on each list, and keep what blend and rankers learn from.
 
         In the midst of the learn phase rankers are fitted on what it gave so far, so that its rest judges them too.
         """
-        judge, rng = Judge(self.recipes), np.random.default_rng(self.seed)
+        chance = isinstance(self.walk, ListsWalk)
+        judge, rng = Judge(self.recipes, chance=chance), np.random.default_rng(self.seed)
         scores, heads = Lists(self.sources), Lists(())
         stage_one, half = self.recipes.get(BLEND), self._half() if name == "learn" else None
         useful = users = lists = 0
         judges = [judge]
         for judged in self._lists(name):
-            decided, shared = judged.positions is not None, None
+            decided, shared = judged.learn, None
             if decided:
                 self.decided += 1
             else:
                 if half is not None and len(judge.users) >= half:
                     self._rankers(heads)
-                    judge, half = Judge(self.recipes), None
+                    judge, half = Judge(self.recipes, chance=chance), None
                     judges.append(judge)
                 shared = judge.look(judged)
             if stage_one is not None and self.plan.rankers:
@@ -162,9 +133,9 @@ class Choosing:
             useful += 1
             place = useful - 1 if useful <= BLEND_LISTS else int(rng.integers(0, useful))
             if place < BLEND_LISTS:
-                scores.put(place, judged.pool.scores, judged.relevant, judged.missed)
+                scores.put(place, judged.pool.scores, judged.due(), judged.missed)
         if name == "learn" and len(judges) == 1:
-            judges.append(Judge(self.recipes))
+            judges.append(Judge(self.recipes, chance=chance))
         self.tables.judges += judges
         self.scores.append(scores)
         self.heads.append(heads)
@@ -179,6 +150,21 @@ class Choosing:
         if BLEND not in self.recipes or not offered["blend"]:
             return None
         return max(int(offered["learn"] * self.tables.lists() / offered["blend"] / 2), FEWEST_HEADS)
+
+    def _train(self) -> dict[str, dict[str, Interval]]:
+        """Return NDCG@5 and @10 on the lists before the report: of a ranker on the newest that it learned from."""
+        found = {}
+        heads = self.heads[1].joined(self.heads[2]).newest(TRAIN_LISTS) if len(self.heads) > 2 else Lists(())
+        for name, recipe in self.recipes.items():
+            if recipe.family == "ranker" and recipe.ranker is not None and len(heads):
+                values = list_values(recipe.ranker, heads, tuple(CUTS[cut] for cut in TRAIN))
+                means = np.average(values, axis=0, weights=heads.weights)
+                found[name] = {cut: Interval(value=float(value)) for cut, value in zip(TRAIN, means, strict=True)}
+            elif told := self.tables.train(name):
+                found[name] = told
+        if told := self.tables.train(RANDOM):
+            found[RANDOM] = told
+        return found
 
     def _lists(self, name: str) -> Iterator[Judged]:
         spans = self.walk.size().phases
@@ -265,28 +251,6 @@ class Choosing:
             champion=choice.champion, single=choice.single, weights=dict(final.weights), ranker=name,
             steps=choice.steps, lists=choice.lists, why=choice.why,
         )  # fmt: skip
-
-
-def add_head(heads: Lists, judged: Judged, stage_one: Recipe, shared: Shared | None = None) -> None:
-    """Add what a ranker reads and should have known of a list, where a wanted item is among the best of stage one.
-
-    A logged decision is taken with all that it considered, and with the places at which it was shown. What judging the
-    list has made already is `shared`.
-    """
-    if not judged.relevant.any():
-        return
-    if shared is not None:
-        found, best = shared.headed(stage_one)
-    else:
-        found = blended(judged, stage_one, every=judged.positions is not None)
-        best = head(judged, stage_one, found)
-    grades = np.maximum(judged.grades[found.rows], 0.0)
-    if not (grades[best.rows] > 0).any():
-        return
-    heads.columns = best.columns
-    shown = None if judged.positions is None else judged.positions[found.rows][best.rows]
-    outside = judged.missed + int((judged.grades > 0).sum()) - int((grades[best.rows] > 0).sum())
-    heads.add(best.matrix, grades[best.rows], outside, shown)
 
 
 def reason(champion: str, steps: Sequence[Step]) -> str:

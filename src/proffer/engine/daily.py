@@ -28,10 +28,13 @@ class DailyWalk(Walking):
 
     name = "daily"
 
-    def __init__(self, past: Past, since: float, until: float, seed: int = 0, *, logged: bool = True) -> None:
+    def __init__(
+        self, past: Past, since: float, until: float, seed: int = 0, *, logged: bool = True,
+        earliest: float = -np.inf,
+    ) -> None:  # fmt: skip
         super().__init__(past, seed)
         self.logged = logged
-        cuts = (*choosing(past, since), since, until)
+        cuts = (*choosing(past, since, earliest), since, until)
         self.spans = dict(zip(PHASES, pairwise(cuts), strict=True))
         self.rows = {phase: past.user_days(*span) for phase, span in self.spans.items()}
 
@@ -104,25 +107,32 @@ def active(past: Past, since: int, until: int) -> NDArray[np.int64]:
     return np.unique(acts.user[first:last][acts.weight[first:last] > 0]).astype(np.int64)
 
 
-def choosing(past: Past, since: float) -> tuple[float, float, float]:
-    """Return where the blend, learn and choose phases begin, at the beginnings of days where there are several."""
-    rows = past.user_days(0.0, since)
-    keep = min(CHOOSING, 3 * len(rows) // 4)
+def choosing(past: Past, since: float, earliest: float = -np.inf) -> tuple[float, float, float]:
+    """Return where the blend, learn and choose phases begin, at the beginnings of days where there are several.
+
+    None begins before `earliest`, epoch seconds.
+    """
+    rows = past.user_days(max(earliest, 0.0), since)
+    known = len(past) > 0 and earliest > past.times[0]
+    # What came before the first list makes its features: where nothing did, a quarter of the lists is left for that.
+    keep = min(CHOOSING, len(rows) if known else 3 * len(rows) // 4)
     rows = rows[len(rows) - keep :]
     if not len(rows):
         return since, since, since
     starts = [rows[0, 0], *(rows[int(len(rows) * share), 0] for share in SHARES)]
-    first, second, third = (min(float(day) * DAY, since) for day in starts)
+    first, second, third = (min(max(float(day) * DAY, earliest), since) for day in starts)
     return first, second, third
 
 
-def reporting(past: Past) -> float:
+def reporting(past: Past, split: float | None = None, earliest: float = -np.inf) -> float:
     """Return the beginning of the day that leaves the newest tenth of user-days to report on, epoch seconds.
 
-    At least 250, at most 1,500, no more than a third of all.
+    At least 250, at most 1,500, no more than a third of all; with `split` this share of all from `earliest` on.
     """
-    rows = past.user_days(-np.inf, np.inf)
+    rows = past.user_days(earliest, np.inf)
     if not len(rows):
         return 0.0
+    if split is not None:
+        return float(rows[len(rows) - max(round(len(rows) * split), 1), 0]) * DAY
     keep = min(max(len(rows) // 10, FEWEST_REPORTED), REPORTED, len(rows) // 3)
     return float(rows[len(rows) - max(keep, 1), 0]) * DAY

@@ -22,6 +22,7 @@ from proffer.engine.evaluate import evaluate
 from proffer.engine.export import Export, export_entity
 from proffer.engine.jobs import Jobs
 from proffer.engine.live import Live
+from proffer.engine.options import DEFAULT, Options
 from proffer.engine.plan import Budget
 from proffer.engine.reader import Reader
 from proffer.engine.release import Released
@@ -126,16 +127,18 @@ class Engine(Live):
 
     def train(
         self, pipeline: str | None = None, *, budget: Budget | None = None, seed: int = 0, search: bool = True,
-        progress: Progress | None = None,
+        progress: Progress | None = None, options: Options = DEFAULT, debias: bool = True,
     ) -> ModelVersion:  # fmt: skip
         """Back-test every source, blend and ranker within a budget, fit the champion, save it; release it if it won.
 
         Without `search` the serving recipe is fitted anew. In a process that only reads, the version is saved but not
-        released: the writing process adopts it. Raises CannotTrain naming what is missing and what serves instead.
+        released: the writing process adopts it. Unless `debias`, places of shown lists tell nothing. Raises CannotTrain
+        naming what is missing and what serves instead.
         """
         chosen = self.app.pipeline(pipeline) if pipeline else self.app.pipelines[0]
         version = train.train(
-            self, chosen, budget=budget or Budget.of(), seed=seed, search=search, progress=progress
+            self, chosen, budget=budget or Budget.of(), seed=seed, search=search, progress=progress, options=options,
+            debias=debias,
         )  # fmt: skip
         if self.stores.writable:
             self.settle(version.id, self.stores.registry.champion(chosen.name)[1])
@@ -170,10 +173,12 @@ class Engine(Live):
 
     def evaluate(
         self, since: datetime | None = None, until: datetime | None = None, *, pipeline: str | None = None,
-        protocol: str = "daily", lists: int = 20_000, seed: int = 0, budget: Budget | None = None,
-        progress: Progress | None = None,
+        protocol: str | None = None, lists: int = 20_000, seed: int = 0, budget: Budget | None = None,
+        progress: Progress | None = None, options: Options = DEFAULT, debias: bool = True,
     ) -> Report:  # fmt: skip
-        """Judge every source, heuristic, blend and ranker by a protocol; everything is fitted on earlier phases.
+        """Judge every source, heuristic, blend and ranker by a protocol (None: the pipeline's own).
+
+        Everything is fitted on earlier phases; unless `debias`, the places at which lists were shown tell nothing.
 
         The report covers `since` to `until`, by default the newest tenth. Raises Invalid for a period without lists,
         CannotTrain when nobody wanted anything new in it.
@@ -181,7 +186,7 @@ class Engine(Live):
         chosen = self.app.pipeline(pipeline) if pipeline else self.app.pipelines[0]
         return evaluate(
             self, chosen, since, until, protocol=protocol, lists=lists, seed=seed, budget=budget or Budget.of(),
-            progress=progress,
+            progress=progress, options=options, debias=debias,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -73,11 +73,12 @@ class Eraser:
             query=msgspec.structs.replace(
                 query,
                 context=self._walk(dict(query.context)),
+                group=None if query.group is None else self._group(query.group),
                 candidates=None if query.candidates is None else self._named(query.candidates),
             ),
             considered=self._considered(decision.considered),
             slate=tuple(self._placed(placed) for placed in decision.slate),
-            fallback=None if decision.fallback is None else self.told(decision.fallback),
+            fallback=None if decision.fallback is None else self._why(decision.fallback, query.group),
         )
         return None if changed == decision else changed
 
@@ -143,6 +144,8 @@ class Eraser:
             # What another word means (a category, a language) is no id, even where it looks like one.
             if role == "author":
                 found[name] = _without(value, self._persons)
+            elif role == "group":
+                found[name] = self._group(value)
             elif role in ("", "title", "text"):
                 found[name] = self._walk(value) if role == "" else self._text(value)
             else:
@@ -182,6 +185,21 @@ class Eraser:
         if self._item_ids.keys().isdisjoint(ids):
             return tuple(ids)
         return tuple(self._item_ids.get(id, id) for id in ids)
+
+    def _group(self, id: str) -> str | None:
+        """Return the id that a group goes by from now on, None for one that leaves nothing."""
+        ref = EntityRef(self._schema.group(self._item) or "", id)
+        if ref not in self.refs:
+            return id
+        self.met.add(ref)
+        token = self._ref(ref)
+        return None if token == ref else str(token.id)
+
+    def _why(self, fallback: str, group: str | None) -> str:
+        """Return why a model did not answer, without the ids; a group's own, however short, stands there as a word."""
+        if group is not None and self._group(group) != group:
+            fallback = words({group}).sub(BLANK, fallback)
+        return self.told(fallback)
 
     def _considered(self, considered: Considered) -> Considered:
         return msgspec.structs.replace(considered, ids=self._named(considered.ids))

@@ -11,15 +11,21 @@ import msgspec
 from proffer.app import App, Pipeline, Settings
 from proffer.core.errors import CannotTrain, Invalid
 from proffer.engine.choice import Choosing, Chosen, fallback_of, settings_of
+from proffer.engine.findings import examination_of, explain_ranker, nothing, ranking_recipe
 from proffer.engine.fitted import unfitted
 from proffer.engine.gate import gate, regret, segments
-from proffer.engine.judge import TARGET, Judge, Recipe
-from proffer.engine.metrics import paired
+from proffer.engine.heads import add_head
+from proffer.engine.importance import LISTS as SHUFFLED
+from proffer.engine.judge import Judge, Recipe
+from proffer.engine.learned import Lists
+from proffer.engine.measure import RANDOM, TARGET
+from proffer.engine.options import DEFAULT, Options
 from proffer.engine.past import Past
 from proffer.engine.plan import Budget, Plan, plan
 from proffer.engine.previous import Previous, previous_of
 from proffer.engine.protocols import Judged, Walk
 from proffer.engine.report import PREVIOUS, Cost, Phase, Report, Row, Tried
+from proffer.engine.served import ListsWalk
 from proffer.engine.splits import SplitReport, split_walk
 from proffer.engine.tuning import tune
 from proffer.engine.walks import walk as walk_of
@@ -33,16 +39,20 @@ FEW = 30
 
 @dataclass(frozen=True)
 class Outcome:
-    """A report with what would be deployed by it."""
+    """A report with what would be deployed by it; `recipes` are all contenders by name, as they were judged."""
 
     report: Report
     recipe: Recipe
     settings: dict[str, dict[str, Any]]
+    recipes: dict[str, Recipe] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is evaluated how: a pipeline under these settings, with this budget and seed, at most so many lists."""
+    """What is evaluated how: a pipeline under these settings, with this budget and seed, at most so many lists.
+
+    Unless `debias`, the places at which lists were shown tell nothing.
+    """
 
     pipeline: Pipeline
     settings: Settings
@@ -53,21 +63,32 @@ class Task:
     search: bool = True
     progress: "Progress | None" = None
     notes: list[str] = field(default_factory=list)
+    options: Options = DEFAULT
+    debias: bool = True
+
+    def walk(self, past: Past, protocol: str, since: datetime | None = None, until: datetime | None = None) -> Walk:
+        """Return the walk of a protocol over a past, as this task is told to go."""
+        return walk_of(
+            past, protocol, since=since, until=until, seed=self.seed, split=self.options.validation_split,
+            lookback=self.options.lookback_days, debias=self.debias,
+        )  # fmt: skip
 
 
 def evaluate(
-    engine: "Engine", pipeline: Pipeline, since: datetime | None, until: datetime | None, *, protocol: str, lists: int,
-    seed: int, budget: Budget, progress: "Progress | None",
+    engine: "Engine", pipeline: Pipeline, since: datetime | None, until: datetime | None, *, protocol: str | None,
+    lists: int, seed: int, budget: Budget, progress: "Progress | None", options: Options = DEFAULT, debias: bool = True,
 ) -> Report:  # fmt: skip
     """Choose on earlier phases and read the report phase once. Raises Invalid for a period without lists."""
     if since is not None and until is not None and since >= until:
         raise Invalid("the period is empty", field="until", remedy="Name a later end.")
     stores = engine.stores
     past = Past.read(engine.app, pipeline, engine.settings, stores.log, until=until, decisions=stores.decisions)
-    walk = walk_of(past, protocol, since=since, until=until, seed=seed)
-    previous = previous_of(engine, pipeline)
-    task = Task(pipeline, engine.settings, budget, seed, lists, previous, progress=progress)
-    return study(walk, task).report
+    previous, options = previous_of(engine, pipeline), options.over(engine.settings.training)
+    task = Task(
+        options.grown(pipeline), engine.settings, budget, seed, lists, previous, progress=progress, options=options,
+        debias=debias,
+    )  # fmt: skip
+    return study(task.walk(past, protocol or pipeline.protocol, since, until), task).report
 
 
 def evaluate_split(
@@ -115,10 +136,12 @@ def study(walk: Walk, task: Task) -> Outcome:
     )  # fmt: skip
     chosen = choosing.read() if task.search or previous is None else choosing.retraced(previous.name)
     chosen = replace(chosen, choice=msgspec.structs.replace(chosen.choice, settings=settings))
+    if isinstance(walk, ListsWalk):
+        notes += walk.notes()
     if choosing.decided:
         notes.append(f"{choosing.decided} logged decisions were offered to the rankers")
     report = judge(walk, chosen, task, planned, tried, notes)
-    return Outcome(report, chosen.recipes[report.champion], settings)
+    return Outcome(report, chosen.recipes[report.champion], settings, chosen.recipes)
 
 
 def planned_for(walk: Walk, task: Task) -> Plan:
@@ -164,27 +187,30 @@ def judge(
     walk: Walk, chosen: Chosen, task: Task, planned: Plan, tried: list[Tried], notes: list[str]
 ) -> Report:  # fmt: skip
     """Read the report phase once, with the choice made before it."""
-    choice, table = chosen.choice, Judge(chosen.recipes, beyond=True)
+    choice, table = chosen.choice, Judge(chosen.recipes, beyond=True, chance=isinstance(walk, ListsWalk))
     learned: dict[str, Any] = {}
+    heads, reader = Lists(()), ranking_recipe(chosen)
     for judged in told(walk, task, planned):
-        table.look(judged)
+        shared = table.look(judged)
+        if reader is not None and len(heads) < SHUFFLED:
+            add_head(heads, judged, reader, shared)
         learned = {name: retriever.parameters()[0] for name, retriever in judged.fitted.retrievers.items()}
     if not table.users:
-        raise CannotTrain("nobody wanted anything new in the report phase", remedy="Name an earlier or longer period.")
-    champion, people = table.values(choice.champion), table.people()
-    leads = {
-        name: paired(champion, table.values(name), people, task.seed)
-        for name in table.tallies
-        if name != choice.champion
-    }
+        raise CannotTrain(nothing(walk), remedy="Name an earlier or longer period.")
+    if isinstance(walk, ListsWalk) and table.even == len(table.users):
+        why = f"there is one class only: each of the {table.even} lists to judge by got the same answer to all of it"
+        raise CannotTrain(why, remedy="Record what people pass over too: show more than they take.")
+    people, named = table.people(), [*table.tallies, *([RANDOM] if table.random is not None else [])]
+    leads = {name: table.lead(choice.champion, name, task.seed) for name in named if name != choice.champion}
     fallback = fallback_of(task.pipeline, chosen.recipes)
     span = walk.size().phases["report"]
     last = Phase(name="report", since=span.since, until=span.until, lists=len(people), users=len(set(table.users)))
     if last.lists < FEW:
         notes.append(f"only {last.lists} lists were judged: the intervals are wide")
+    important, explained = explain_ranker(chosen, table, heads, task.seed)
     before = None
     if PREVIOUS in table.tallies and choice.champion != PREVIOUS:
-        before = paired(table.values(PREVIOUS), table.values(fallback), people, task.seed)
+        before = table.lead(PREVIOUS, fallback, task.seed)
     return Report(
         protocol=walk.name, pipeline=task.pipeline.name, phases=[*chosen.phases, last], since=span.since,
         until=span.until, lists=last.lists, users=last.users, wanted=table.wanted,
@@ -193,7 +219,8 @@ def judge(
         segments=segments(table, choice, fallback, task.seed), regret=regret(table, choice.champion, task.seed),
         gate=gate(choice.champion, fallback, leads, before), plan=planned,
         skipped=[*planned.skipped, *chosen.skipped], tried=tried, notes=notes, learned=learned,
-        costs=costs(walk, table, chosen),
+        costs=costs(walk, table, chosen), examination=examination_of(walk), importances=important,
+        explained=explained,
     )  # fmt: skip
 
 
@@ -223,8 +250,13 @@ def rows(table: Judge, chosen: Chosen, planned: Plan, seed: int) -> list[Row]:
                 ranker=None if recipe.ranker is None else recipe.ranker.name,
                 settings=settings_of(chosen.choice.settings, recipe.weights),
                 memory=sum(one.memory for one in used), declared_seconds=sum(one.seconds for one in used),
+                train=chosen.train.get(name, {}),
             )
         )  # fmt: skip
+    if table.random is not None:
+        found.append(
+            Row(name=RANDOM, family=RANDOM, weights={}, metrics=measured[RANDOM], train=chosen.train.get(RANDOM, {}))
+        )
     return sorted(found, key=lambda row: -row.metrics[TARGET].value)
 
 

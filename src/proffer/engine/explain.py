@@ -11,7 +11,8 @@ from proffer.core.errors import NotFound
 from proffer.core.queries import Query
 from proffer.engine import serve
 from proffer.engine.pool import masks
-from proffer.engine.ranking import Ranked
+from proffer.engine.queries import check, earlier_pages
+from proffer.engine.ranking import Ranked, ranking
 from proffer.engine.reader import named
 from proffer.engine.slate import Lineup
 from proffer.models.base import Contributing
@@ -45,9 +46,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def explain(engine: "Engine", query: Query, item: str) -> Explanation:
     """Decide again without logging, and follow the item through every step. Raises NotFound."""
-    shown = serve.earlier_pages(engine, query)
+    shown = earlier_pages(engine, query)
     with engine.lock:
-        serve.check(engine, query)
+        check(engine, query)
         ordinal = int(engine.state.ordinals([item])[0])
         if ordinal < 0:
             raise NotFound(
@@ -57,9 +58,11 @@ def explain(engine: "Engine", query: Query, item: str) -> Explanation:
         steps = [
             _condition(name, bool(mask[ordinal])) for name, mask in masks(asked.fitted, asked.rules, shown).items()
         ]
-        ranked, lineup, slate, rung, _ = serve.decide(asked, time.perf_counter(), engine.deadline_ms)
+        decided = serve.decide(asked, time.perf_counter(), engine.deadline_ms)
+        ranked, lineup, slate = decided.ranked, decided.lineup, decided.slate
         columns = _columns(engine, query, ordinal)
-        steps += _pooled(asked, ranked, rung, ordinal)
+        steps += _pooled(asked, ranked, decided.rung, ordinal)
+        steps += _weighed(asked, decided, ordinal)
         placed = next((placed for placed in slate if placed.id == engine.state.ids[ordinal]), None)
         steps += _placing(placed, ranked, lineup, ordinal, query)
     return Explanation(
@@ -80,6 +83,8 @@ def _pooled(asked: serve.Asked, ranked: Ranked, rung: str, ordinal: int) -> list
         text = f"no source of {rung} has it among its best {max(asked.fitted.pipeline.pool, asked.query.n)}"
         if asked.query.candidates is not None:
             text = "it is not among the given candidates that may be shown"
+        if asked.query.group is not None:
+            text = f"it is not among the {asked.state.kind}s of {asked.query.group} that may be shown"
         return [Step(step="proposed", passed=False, text=text)]
     row = int(rows[0])
     by = [name for place, name in enumerate(asked.fitted.sources) if ranked.pool.proposed[row, place]]
@@ -114,6 +119,24 @@ def _ranker(asked: serve.Asked, ranked: Ranked, row: int) -> list[Step]:
     ]
     text = f"{ranker.name}, against the mean of the best {len(head.rows)}: {', '.join(told) or 'nothing parts it'}"
     return [Step(step="ranked", passed=True, text=text)]
+
+
+def _weighed(asked: serve.Asked, decided: serve.Decided, ordinal: int) -> list[Step]:
+    """Return where objectives put the item, where any are weighed: by each one's standing in the list."""
+    rows, aimed = np.flatnonzero(decided.ranked.pool.ordinals == ordinal), decided.aimed
+    if aimed is None or not len(rows):
+        return []
+    if aimed.why is not None:
+        return [Step(step="weighed", passed=False, text=aimed.why)]
+    row = int(rows[0])
+    place = ranking(aimed.scores, decided.ranked.pool.ordinals, asked.state.ids).tolist().index(row) + 1
+    told = [
+        f"{name} {weight:g} (percentile {aimed.percentiles[name][row]:.2f})"
+        for name, weight in aimed.weights.items()
+        if weight
+    ]
+    text = f"place {place} of {len(aimed.scores)} by the objectives {', '.join(told)}"
+    return [Step(step="weighed", passed=True, text=text)]
 
 
 def _in_words(column: str) -> str:

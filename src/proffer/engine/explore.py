@@ -101,8 +101,10 @@ class Walk:
         """Return what may be drawn for the next place, None where nothing is drawn any more."""
         if len(self.rows) >= self.n:
             return None
-        may = [place for place, row in enumerate(self._head) if not self._caps.caps or self._allows(row)]
-        return Choice([self._head[place] for place in may], self._chances(may)) if may else None
+        if not self._caps.caps:
+            return Choice([*self._head], self._chances(self._worth)) if self._head else None
+        may = [place for place, row in enumerate(self._head) if self._allows(row)]
+        return Choice([self._head[place] for place in may], self._chances(self._worth[may])) if may else None
 
     def take(self, row: int) -> None:
         """Place a row that may stand next."""
@@ -119,15 +121,14 @@ class Walk:
     def _allows(self, row: int) -> bool:
         return self._caps.allow(int(self._ordinals[row]))
 
-    def _chances(self, may: Sequence[int]) -> NDArray[np.float64]:
-        """Return the chance of each place of the head in `may`, best first, to be drawn next."""
+    def _chances(self, worth: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the chance of each of the rows of these worths, best first, to be drawn next."""
         if self._exploration.policy == "plackett_luce":
             # Relative to the best that may still stand, so that not all of them vanish.
-            worth = self._worth[list(may)]
             lifted = np.exp((worth - worth.max()) / self._exploration.temperature)
             return np.asarray(lifted / lifted.sum())
         epsilon = self._exploration.epsilon if self._exploration.policy == "epsilon" else 0.0
-        found = np.full(len(may), epsilon / len(may))
+        found = np.full(len(worth), epsilon / len(worth))
         found[0] += 1.0 - epsilon
         return found
 

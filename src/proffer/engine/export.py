@@ -44,8 +44,9 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of an entity as of a position of the log.
 
     `names` are the ids that were merged into it; `attributes` what is known of it; `entities` those that name it as
-    their author. `features` are the columns a model reads of it, `rows` the state they come from. `events` are its own
-    and those about it, `decisions` the slates made for it, `quarantined` the rows that could not be read and name it.
+    their author, or are its members. `features` are the columns a model reads of it, `rows` the state they come from.
+    `events` are its own and those about it, `decisions` the slates made for it, `quarantined` the rows that could not
+    be read and name it.
     """
 
     workspace: str
@@ -72,7 +73,7 @@ def export_entity(engine: "Engine", ref: EntityRef) -> Export:
     with engine.lock:
         state = engine.state
         features, rows = _features(engine, ref), tuple(_rows(state, ref))
-        attributes, entities = dict(state.attributes(ref) or {}), tuple(_authored(state, ref, engine.app.subject))
+        attributes, entities = dict(state.attributes(ref) or {}), tuple(_naming(state, ref, engine.app.subject))
         as_of = state.position
     found = Export(
         workspace=engine.workspace, kind=ref.kind, id=ref.id, at=engine.clock.now(), as_of=as_of,
@@ -128,7 +129,10 @@ def _quarantined(engine: "Engine", refs: Sequence[EntityRef]) -> Iterator[Quaran
                 yield row
 
 
-def _authored(state: State, ref: EntityRef, subject: str) -> Iterator[str]:
+def _naming(state: State, ref: EntityRef, subject: str) -> Iterator[str]:
+    """Yield the entities whose author or group this is."""
+    if ref.kind == state.group_kind:
+        yield from (f"{state.kind}/{state.ids[ordinal]}" for ordinal in state.members(ref.id).tolist())
     if ref.kind != subject:
         return
     roles = {kind.name: kind.role("author") for kind in state.schema.entities.values()}
@@ -157,8 +161,13 @@ def _rows(state: State, ref: EntityRef) -> Iterator[ExportedRow]:
     if number is None:
         return
     key = int(state.registry.keys.view[number])
-    side = {state.subject_kind: "actor", state.kind: "target"}
-    wanted = {side[kind] for kind in side if kind == ref.kind}
+    side = {
+        "actor": state.subject_kind,
+        "target": state.kind,
+        "group": state.group_kind,
+        "target.group": state.group_kind,
+    }
+    wanted = {part for part, kind in side.items() if kind == ref.kind}
     for name, held in state.scopes.items():
         if len(held.scope.parts) == 1 and held.scope.parts[0] in wanted:
             row = state.row(name, key)

@@ -5,13 +5,33 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from proffer.app import App
+from proffer.app import App, Settings
+from proffer.core.events import Event
 from proffer.core.labels import Labels
 
 
 def weights_in_force(app: App, labels: Mapping[str, float]) -> dict[str, float]:
     """Return the weight of each event type: the one the settings name, else the declared one."""
     return {**app.weights, **labels}
+
+
+class Grader:
+    """What each event is worth by itself: the weight of its type in force, or what its type's scale makes of a field.
+
+    A type whose weight is 0 says nothing, whatever its scale.
+    """
+
+    def __init__(self, app: App, settings: Settings) -> None:
+        self.labels = app.labels_in_force(settings)
+        self.weights = weights_in_force(app, settings.labels)
+        self._scales = {name: scale for name, scale in self.labels.scales.items() if self.weights.get(name)}
+
+    def __call__(self, event: Event) -> float:
+        """Return the grade of one event, 0 for one that says nothing."""
+        scale = self._scales.get(event.type)
+        if scale is not None and isinstance(value := event.fields.get(scale.field), int | float):
+            return scale.grade(float(value))
+        return self.weights.get(event.type, 0.0)
 
 
 def combine(groups: NDArray[np.int64], weights: NDArray[np.float64], count: int, labels: Labels) -> NDArray[np.float64]:

@@ -132,7 +132,7 @@ class Pairs:
         item = followed(acts.item[telling].astype(np.int64), past.merged_items)
         pair = user * max(len(acts.items), 1) + item
         _, first, groups = np.unique(pair, return_index=True, return_inverse=True)
-        grades = combine(groups, acts.weight[telling], len(first), past.app.labels)
+        grades = combine(groups, acts.weight[telling], len(first), past.labels)
         kept = np.flatnonzero(grades > 0)
         kept = kept[np.lexsort((first[kept], user[first[kept]]))]
         rows = first[kept]

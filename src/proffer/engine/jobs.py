@@ -7,14 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from proffer.core.errors import CannotTrain, Conflict, NotFound, ProfferError
-from proffer.core.jobs import Job, JobState
+from proffer.core.jobs import Cause, Job, JobState
 from proffer.engine import trainer
 from proffer.engine.leases import LEASE_SECONDS, holder, taken_away
+from proffer.engine.live_quality import LiveQuality
+from proffer.engine.options import DEFAULT, Options
 from proffer.engine.running import Run, command
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ class Jobs:
 
     This process runs what it is asked for, unless `here` is False: then some worker does. After `work` it also runs
     what others are asked for. Whoever runs a job holds it by a lease of `lease` seconds, endless over stores that only
-    one process writes; there, what a process before it left running is noted as failed. `command` starts the child; by
+    one process writes; there, what a process before it left running is noted as failed. `live` keeps, by pipeline, how
+    good what serves was when somebody last looked. `command` starts the child; by
     default it trains the folder of the stores, and stores without a folder take no job.
     """
 
@@ -59,6 +62,7 @@ class Jobs:
         self._closing = False
         self.ended: Counter[tuple[str, JobState]] = Counter()
         self.seconds = 0.0
+        self.live: dict[str, LiveQuality] = {}
         if engine.stores.writable and not self._shared:
             self._bury()
 
@@ -70,8 +74,8 @@ class Jobs:
 
     def start(
         self, pipeline: str | None = None, *, search: bool = True, seconds: float | None = None,
-        memory_mb: int | None = None, budget: float | None = None, by: Literal["request", "schedule"] = "request",
-        seed: int = 0, key: str | None = None,
+        memory_mb: int | None = None, budget: float | None = None, by: Cause = "request",
+        seed: int = 0, key: str | None = None, options: Options = DEFAULT, evaluate_only: bool = False,
     ) -> Job:  # fmt: skip
         """Ask for a training and return its job at once; where its key is known, the job that has it.
 
@@ -87,7 +91,7 @@ class Jobs:
         limits = engine.settings.training
         asked = Job(
             id=engine.ids.new("j"), pipeline=chosen.name, search=search, by=by, state="queued", key=key,
-            budget=budget, seed=seed,
+            budget=budget, seed=seed, options=msgspec.to_builtins(options), evaluate_only=evaluate_only,
             seconds=float(limits.get("seconds", SECONDS) if seconds is None else seconds),
             memory_mb=int(limits.get("memory_mb", MEMORY_MB) if memory_mb is None else memory_mb),
             created_at=engine.clock.now(),
@@ -252,7 +256,7 @@ class Jobs:
         return current.live(job) if job.active and current is not None and current.job.id == job.id else job
 
     def _repeated(self, job: Job, asked: Job) -> Job:
-        if (job.pipeline, job.search) != (asked.pipeline, asked.search):
+        if _asked(job) != _asked(asked):
             message = f"the key was used for another training, {job.id}"
             raise Conflict(message, field="Idempotency-Key", remedy="Send a new key with a new request.")
         return self._live(job)
@@ -266,3 +270,8 @@ class Jobs:
                     remedy = "Ask for it again; the model of before serves on."
                     now = self._engine.clock.now()
                     jobs.put(msgspec.structs.replace(job, state="failed", ended_at=now, error=DEAD, remedy=remedy))
+
+
+def _asked(job: Job) -> tuple[Any, ...]:
+    """Return what a request asks for, so that its repetition is known from another one."""
+    return job.pipeline, job.search, job.evaluate_only, job.options

@@ -3,17 +3,24 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proffer.engine.fitted import Fitted
-from proffer.engine.metrics import DEPTH, PER_LIST, Interval, intervals, list_metrics
+from proffer.engine.measure import RANDOM, TARGET, Measure, measures, weights_of
+from proffer.engine.metrics import (
+    DEPTH,
+    PER_LIST,
+    Interval,
+    intervals,
+    paired,
+)
 from proffer.engine.pool import Pool
 from proffer.engine.protocols import Judged
 from proffer.engine.ranking import Head, blend, read_head, reorder
-from proffer.engine.slate import similarity
+from proffer.engine.similar import similarity
 from proffer.engine.tops import first_places, id_ranks
 from proffer.models.base import Ranker
 from proffer.models.rerankers.mmr import diversity
@@ -21,7 +28,6 @@ from proffer.models.rerankers.mmr import diversity
 BEYOND = ("diversity", "novelty", "popularity_bias")
 NEW_ITEMS, OLD_ITEMS = "new items", "old items"
 MEASURES = (*PER_LIST, *BEYOND, NEW_ITEMS, OLD_ITEMS)
-TARGET = "ndcg@10"
 NOT_TOLD = (float("nan"),) * (len(BEYOND) + 2)
 
 
@@ -49,14 +55,20 @@ class Tally:
 
 
 class Judge:
-    """Ranks each list for every contender and keeps the measures; `beyond` adds those that go by what items are."""
+    """Ranks each list for every contender and keeps the measures; `beyond` adds those that go by what items are.
 
-    def __init__(self, contenders: Mapping[str, Recipe], *, beyond: bool = False) -> None:
+    `chance` adds a row for the order of chance. `weights` tell how much each list counts, `even` how many lists are
+    the same in every order.
+    """
+
+    def __init__(self, contenders: Mapping[str, Recipe], *, beyond: bool = False, chance: bool = False) -> None:
         self.beyond = beyond
         self.tallies = {name: Tally(recipe) for name, recipe in contenders.items()}
+        self.random: list[tuple[float, ...]] | None = [] if chance else None
+        self.weights: list[float] = []
         self.users: list[str] = []
         self.segments: list[frozenset[str]] = []
-        self.unknown = self.wanted = self.catalogue = 0
+        self.unknown = self.wanted = self.catalogue = self.even = 0
 
     def look(self, judged: Judged) -> "Shared":
         """Measure every contender on one list; return what they share of it."""
@@ -66,19 +78,40 @@ class Judge:
         self.unknown += judged.unknown
         self.wanted += wanted
         self.catalogue = max(self.catalogue, len(judged.state.ids))
-        shared, relevant = Shared(judged), judged.relevant
+        shared, measure = Shared(judged), Measure(judged, wanted)
+        self.weights.append(measure.weight)
+        self.even += measure.even
+        if self.random is not None:
+            self.random.append((*measure.by_chance(), *NOT_TOLD))
         beyond = Beyond(judged, wanted) if self.beyond else None
         for tally in self.tallies.values():
-            rows, seconds = timed_top(judged, tally.recipe, shared)
+            rows, seconds = timed_order(judged, tally.recipe, shared, DEPTH if judged.told is None else None)
             tally.seconds += seconds
-            more = NOT_TOLD if beyond is None else beyond.measures(rows)
-            tally.values.append((*measures(relevant[rows], wanted), *more))
+            more = NOT_TOLD if beyond is None else beyond.measures(rows[:DEPTH], measure.telling(rows))
+            tally.values.append((*measure.of(rows), *more))
             tally.shown.update(judged.pool.ordinals[rows[:10]].tolist())
         return shared
 
     def values(self, name: str, metric: str = TARGET) -> NDArray[np.float64]:
         """Return a contender's measure list by list (lists,)."""
-        return np.array(self.tallies[name].values).reshape(-1, len(MEASURES))[:, MEASURES.index(metric)]
+        found = self.random if name == RANDOM and self.random is not None else self.tallies[name].values
+        return np.array(found).reshape(-1, len(MEASURES))[:, MEASURES.index(metric)]
+
+    def has(self, name: str) -> bool:
+        """Return whether a contender is measured."""
+        return name in self.tallies or (name == RANDOM and self.random is not None)
+
+    def counts(self) -> NDArray[np.float64] | None:
+        """Return how much each list counts (lists,), None where all count the same."""
+        return weights_of(self.weights)
+
+    def lead(self, one: str, other: str, seed: int) -> Interval:
+        """Return how much one contender leads another by, list by list."""
+        return paired(self.values(one), self.values(other), self.people(), seed, weights=self.counts())
+
+    def mean(self, name: str, metric: str = TARGET) -> float:
+        """Return a contender's mean measure over all lists."""
+        return float(np.average(self.values(name, metric), weights=self.counts()))
 
     def people(self) -> NDArray[np.int64]:
         """Return the user of each list as a number (lists,)."""
@@ -86,8 +119,9 @@ class Judge:
 
     def measured(self, seed: int) -> dict[str, dict[str, Interval]]:
         """Return each contender's measures; those told of the same lists share the resamples of users."""
-        people = self.people()
-        values = np.hstack([np.array(tally.values) for tally in self.tallies.values()])
+        people, counts = self.people(), self.counts()
+        chance = [] if self.random is None else [np.array(self.random)]
+        values = np.hstack([np.array(tally.values) for tally in self.tallies.values()] + chance)
         told = ~np.isnan(values)
         alike: dict[bytes, list[int]] = {}
         for place in np.flatnonzero(told.any(axis=0)).tolist():
@@ -95,17 +129,21 @@ class Judge:
         found: dict[int, Interval] = {}
         for places in alike.values():
             lists = told[:, places[0]]
-            measured = intervals(values[lists][:, places], people[lists], [str(place) for place in places], seed)
+            measured = intervals(values[lists][:, places], people[lists], [str(place) for place in places], seed,
+                                 weights=None if counts is None else counts[lists])  # fmt: skip
             found |= {place: measured[str(place)] for place in places}
-        return {
+        named = [*self.tallies, *([RANDOM] if chance else [])]
+        told_of = {
             name: {
                 metric: found[place]
                 for place, metric in enumerate(MEASURES, number * len(MEASURES))
                 if place in found and metric in (*PER_LIST, *BEYOND)
             }
-            | {"coverage": Interval(value=len(tally.shown) / max(self.catalogue, 1))}
-            for number, (name, tally) in enumerate(self.tallies.items())
+            for number, name in enumerate(named)
         }
+        for name, tally in self.tallies.items():
+            told_of[name]["coverage"] = Interval(value=len(tally.shown) / max(self.catalogue, 1))
+        return told_of
 
 
 def singles(fitted: Fitted) -> dict[str, Recipe]:
@@ -162,27 +200,30 @@ class Shared:
 
 def top(judged: Judged, recipe: Recipe) -> NDArray[np.int64]:
     """Return the first 20 rows of the pool in the order that serving this recipe would give."""
-    return timed_top(judged, recipe, Shared(judged))[0]
+    return timed_order(judged, recipe, Shared(judged), DEPTH)[0]
 
 
-def timed_top(judged: Judged, recipe: Recipe, shared: Shared) -> tuple[NDArray[np.int64], float]:
-    """Return the first 20 rows, and the seconds that ordering took, with what was shared with others."""
+def timed_order(
+    judged: Judged, recipe: Recipe, shared: Shared, depth: int | None
+) -> tuple[NDArray[np.int64], float]:  # fmt: skip
+    """Return the first so many rows, None for all, and the seconds ordering took, with what was shared with others."""
     if recipe.ranker is None:
         ranks = shared.ranks
         started = time.perf_counter()
-        return _blend_top(judged, recipe, ranks), time.perf_counter() - started
+        rows = _blend_top(judged, recipe, ranks, len(judged.pool.ordinals) if depth is None else depth)
+        return rows, time.perf_counter() - started
     found, best = shared.headed(recipe)
     started = time.perf_counter()
     ranked = reorder(recipe.ranker, best, found.pool, found.scores, judged.state.ids)
     spent = time.perf_counter() - started
-    return found.rows[ranked.order[:DEPTH]], spent + found.seconds + found.head_seconds
+    return found.rows[ranked.order[:depth]], spent + found.seconds + found.head_seconds
 
 
-def _blend_top(judged: Judged, recipe: Recipe, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+def _blend_top(judged: Judged, recipe: Recipe, ranks: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
     pool = judged.pool
     proposing, weighted = places_of(judged.fitted, recipe)
     weights = np.array([recipe.weights[pool.sources[place]] for place in weighted.tolist()], np.float64)
-    return first_places(pool.scores, pool.proposed, ranks, proposing, weighted, weights, DEPTH)
+    return first_places(pool.scores, pool.proposed, ranks, proposing, weighted, weights, depth)
 
 
 def places_of(fitted: Fitted, recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -210,17 +251,6 @@ def head(judged: Judged, recipe: Recipe, found: Blended) -> Head:
     return read_head(found.pool, recipe.of(judged.fitted), judged.query, judged.state, found.scores)
 
 
-@lru_cache(maxsize=1 << 15)
-def _measures(hits: bytes, wanted: int) -> tuple[float, ...]:
-    found = list_metrics(np.frombuffer(hits, np.bool_), wanted)
-    return tuple(found[name] for name in PER_LIST)
-
-
-def measures(hits: NDArray[np.bool_], wanted: int) -> tuple[float, ...]:
-    """Return the measures of PER_LIST; most lists hit alike, so that few are worked out."""
-    return _measures(hits[:DEPTH].tobytes(), wanted)
-
-
 class Beyond:
     """The measures of one list that go by what its items are, in the order of MEASURES."""
 
@@ -234,13 +264,13 @@ class Beyond:
             count = int(fresh.sum()) + judged.missed_new
             self._ages = [(fresh, count), (old, wanted - count)]
 
-    def measures(self, rows: NDArray[np.int64]) -> tuple[float, ...]:
-        """Return the measures of these first rows."""
+    def measures(self, rows: NDArray[np.int64], telling: NDArray[np.int64]) -> tuple[float, ...]:
+        """Return the measures of these first rows, and of the first of those that can tell anything."""
         judged, best = self.judged, rows[:10]
         if not len(best):
-            return (*NOT_TOLD[: len(BEYOND)], *self._by_age(rows))
+            return (*NOT_TOLD[: len(BEYOND)], *self._by_age(telling))
         surprise, percentile = float(judged.surprise[best].mean()), float(judged.percentile[best].mean())
-        return self._spread(best), surprise, percentile, *self._by_age(rows)
+        return self._spread(best), surprise, percentile, *self._by_age(telling)
 
     def _by_age(self, rows: NDArray[np.int64]) -> Iterator[float]:
         """Yield NDCG@10 where only what nobody had wanted yet counts, and where only the rest does; NaN without any."""

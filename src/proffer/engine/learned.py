@@ -13,20 +13,26 @@ class Lists:
         self.columns = tuple(columns)
         self._parts: list[tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64] | None]] = []
         self._missed: list[int] = []
+        self._weights: list[float] = []
 
     def add(
-        self, X: NDArray[np.float32], y: NDArray[np.float64], missed: int, positions: NDArray[np.int64] | None = None
-    ) -> None:
-        """Add a list: X (m, d), grades y (m,), wanted items that are not in it, places at which rows were shown."""
+        self, X: NDArray[np.float32], y: NDArray[np.float64], missed: int, positions: NDArray[np.int64] | None = None,
+        weight: float = 1.0,
+    ) -> None:  # fmt: skip
+        """Add a list: X (m, d), grades y (m,), wanted items that are not in it, places at which rows were shown.
+
+        `weight` is how much it counts where lists are averaged.
+        """
+        self._weights.append(weight)
         self._parts.append((np.ascontiguousarray(X, np.float32), np.asarray(y, np.float64), positions))
         self._missed.append(missed)
 
-    def put(self, place: int, X: NDArray[np.float32], y: NDArray[np.bool_], missed: int) -> None:
+    def put(self, place: int, X: NDArray[np.float32], y: NDArray[np.float64], missed: int) -> None:
         """Add a list at the end, or in the place of another."""
         if place == len(self._parts):
-            self.add(X, y.astype(np.float64), missed)
+            self.add(X, y, missed)
         else:
-            self._parts[place] = np.ascontiguousarray(X, np.float32), y.astype(np.float64), None
+            self._parts[place] = np.ascontiguousarray(X, np.float32), np.asarray(y, np.float64), None
             self._missed[place] = missed
 
     def __len__(self) -> int:
@@ -36,6 +42,7 @@ class Lists:
         """Return these lists followed by others of the same columns."""
         both = Lists(self.columns or other.columns)
         both._parts, both._missed = [*self._parts, *other._parts], [*self._missed, *other._missed]
+        both._weights = [*self._weights, *other._weights]
         return both
 
     @property
@@ -62,6 +69,18 @@ class Lists:
     def missed(self) -> NDArray[np.int64]:
         """Return the wanted items outside each list (lists,)."""
         return np.array(self._missed, np.int64)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Return how much each list counts where they are averaged (lists,)."""
+        return np.array(self._weights)
+
+    def newest(self, most: int) -> "Lists":
+        """Return the last lists, at most so many."""
+        kept = Lists(self.columns)
+        kept._parts, kept._missed = self._parts[-most:], self._missed[-most:]
+        kept._weights = self._weights[-most:]
+        return kept
 
     @property
     def positions(self) -> NDArray[np.int64] | None:

@@ -39,7 +39,7 @@ class Answers(NamedTuple):
 def answers(past: Past, rows: NDArray[np.int64]) -> Answers:
     """Return what these acts of one user, in order of time, say together."""
     acts = past.acts
-    items, grades = graded_items(acts.item[rows].astype(np.int64), acts.weight[rows], past.app.labels)
+    items, grades = graded_items(acts.item[rows].astype(np.int64), acts.weight[rows], past.labels)
     return Answers(tuple(acts.items[item] for item in items.tolist()), grades)
 
 
@@ -109,20 +109,22 @@ class Maker:
         """Return a list with its grades and how rare its items are."""
         state = asked.state
         grades = np.zeros(len(pool.ordinals))
-        missed, unknown = set[int](), 0
+        missed, unknown, lost = set[int](), 0, list[float]()
         for ordinal, grade in zip(state.ordinals(found.items).tolist(), found.grades.tolist(), strict=True):
             rows = np.flatnonzero(pool.ordinals == ordinal) if ordinal >= 0 else ()
             if len(rows):
                 grades[rows] = grade
             elif grade > 0:
                 unknown += ordinal < 0
+                lost.append(grade)
                 missed.add(ordinal if ordinal >= 0 else -unknown)
         rare = self.rarity(state, asked.query.at.timestamp(), pool.ordinals)
         new = self._counts == 0
         missed_new = sum(ordinal < 0 or bool(new[ordinal]) for ordinal in missed)
         return Judged(
-            user, asked, pool, grades, len(missed), unknown, *rare, segments, positions, new[pool.ordinals], missed_new
-        )
+            user, asked, pool, grades, len(missed), unknown, *rare, segments, positions, new[pool.ordinals], missed_new,
+            gain=self.past.labels.gain, lost=tuple(lost),
+        )  # fmt: skip
 
     def rarity(self, state: State, at: float, ordinals: NDArray[np.int64]) -> "Rarity":
         """Return how rare items are by now."""

@@ -13,7 +13,7 @@ from proffer.core.decisions import Decision
 from proffer.core.events import Event
 from proffer.core.labels import Labels
 from proffer.engine.fitted import Fitted, unfitted
-from proffer.engine.grades import graded_items, weights_in_force
+from proffer.engine.grades import Grader, graded_items
 from proffer.engine.lists import Answers, Standing, sample
 from proffer.engine.past import DAY, Past
 from proffer.engine.protocols import COLD, LIGHT, Judged
@@ -41,7 +41,7 @@ class Joined:
 
     def found(self, past: Past) -> Answers:
         """Return what the answers to each item say together."""
-        return self.graded(past.app.labels)
+        return self.graded(past.labels)
 
     def graded(self, labels: Labels) -> Answers:
         """Return what the answers to each item say together, combined as declared."""
@@ -102,7 +102,7 @@ def shown(
     for item, ordinal in zip(ids, ordinals.tolist(), strict=True):
         if item in ranks:
             positions[pool.ordinals == ordinal] = ranks[item]
-    return walk.maker.judged(query.subject.id, asked, pool, found, segments, positions)
+    return replace(walk.maker.judged(query.subject.id, asked, pool, found, segments, positions), learn=True)
 
 
 def again(fitted: Fitted, without: frozenset[str]) -> Fitted:
@@ -140,7 +140,7 @@ def join(past: Past, since: float, until: float) -> list[Joined]:
     An event answers the decision of the query it names. One that names none answers the subject's last decision that
     considered the item, if that is no older than `Labels.window`. What happened after the period is not read.
     """
-    window = past.app.labels.window.total_seconds()
+    window = past.labels.window.total_seconds()
     closed = deque[Joined](maxlen=MOST)
     for decision in past.decisions():
         at = decision.query.at.timestamp()
@@ -152,10 +152,10 @@ def join(past: Past, since: float, until: float) -> list[Joined]:
     by_subject: dict[str, list[Joined]] = {}
     for one in sorted(closed, key=lambda one: one.at):
         by_subject.setdefault(one.decision.query.subject.id, []).append(one)
-    weights = weights_in_force(past.app, past.settings.labels)
+    grader = Grader(past.app, past.settings)
     for chunk in past.chunks():
         for event in chunk:
-            weight = weights.get(event.type, 0.0)
+            weight = grader(event)
             target, at = event.target, event.at.timestamp()
             if weight and target is not None and target.kind == past.app.item and since <= at < until:
                 answered = answers_to(event, target.id, at, by_query, by_subject.get(event.actor.id, ()), window)

@@ -1,15 +1,20 @@
 """Measures of ranked lists, and their bootstrap intervals over users."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-DEPTH = 20
+Gain = Literal["binary", "grade", "exponential"]
+DEPTH, CUTOFF = 20, 10
 RESAMPLES = 1000
 LEVEL = 0.95
 PER_LIST = ("ndcg@5", "ndcg@10", "ndcg@20", "recall@10", "recall@20", "hitrate@10", "mrr", "map")
+UNSEEN = 0.5
+"""How wanted an item counts as that was not shown, beside the mean of those that were: with 0 nothing could rise above
+what was always shown, with 1 everything would."""
 DISCOUNT = 1 / np.log2(np.arange(2, DEPTH + 2))
 
 
@@ -44,13 +49,87 @@ def _ndcg(places: NDArray[np.int64], relevant: int, k: int) -> float:
     return float(DISCOUNT[places[places < k]].sum() / DISCOUNT[: min(relevant, k)].sum())
 
 
+def gains(grades: NDArray[np.float64], how: Gain) -> NDArray[np.float64]:
+    """Return what each grade (n,) adds to a list's discounted gain; one of 0 or less adds nothing.
+
+    >>> gains(np.array([-1.0, 0.5, 2.0]), "exponential").round(3).tolist()
+    [0.0, 0.414, 3.0]
+    """
+    wanted = np.maximum(grades, 0.0)
+    if how == "binary":
+        return (wanted > 0).astype(np.float64)
+    return np.asarray(np.exp2(wanted) - 1.0 if how == "exponential" else wanted)
+
+
+def due_gains(
+    gained: NDArray[np.float64], examined: NDArray[np.float64] | None, told: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:  # fmt: skip
+    """Return what the rows of a list are worth (m,) by what each gained when it was shown.
+
+    `examined` (m,) is the chance with which each was looked at: an answer at a place that is rarely looked at counts
+    for all the times that nobody looked (inverse propensity). `told` (m,) says which were shown or answered at all;
+    another one counts as `UNSEEN` of the mean of these.
+
+    >>> due_gains(np.array([1.0, 1.0, 0.0]), np.array([1.0, 0.5, 1.0]), np.array([True, True, False])).tolist()
+    [1.0, 2.0, 0.75]
+    """
+    due = gained if examined is None else gained / examined
+    if told is None:
+        return due
+    return np.where(told, due, UNSEEN * due[told].mean() if told.any() else 0.0)
+
+
+def graded_ndcg(ordered: NDArray[np.float64], every: NDArray[np.float64], k: int) -> float:
+    """Return NDCG@k of a list's gains in the order it is ranked (m,) among all gains there are to be had (r,).
+
+    >>> round(graded_ndcg(np.array([0.4, 1.0]), np.array([0.4, 1.0]), 10), 3)
+    0.823
+    """
+    return _dcg(ordered, k) / _dcg(np.sort(every)[::-1], k)
+
+
+def list_ndcg(
+    gained: NDArray[np.float64], examined: NDArray[np.float64] | None, order: NDArray[np.int64], k: int
+) -> tuple[float, float]:
+    """Return NDCG@k of a list in an order (rows of it, best first), and how much the list counts in the mean.
+
+    `gained` (m,) is what each row adds, `examined` (m,) the chance with which it was looked at. What was rarely looked
+    at counts for all the times it was not (inverse propensity): in the list, and the whole list among others, so that
+    sum(weight x value) / sum(weight) is the self-normalised estimate of the mean without that bias. The value is NaN
+    and the weight 0 where nothing is to be had.
+
+    >>> list_ndcg(np.array([0.0, 1.0]), np.array([1.0, 0.5]), np.array([1, 0]), 10)
+    (1.0, 2.0)
+    """
+    due = gained if examined is None else gained / examined
+    ideal = _dcg(np.sort(gained)[::-1], k)
+    if ideal <= 0:
+        return float("nan"), 0.0
+    best = _dcg(np.sort(due)[::-1], k)
+    return _dcg(due[order], k) / best, best / ideal
+
+
+def _dcg(ordered: NDArray[np.float64], k: int) -> float:
+    top = ordered[:k]
+    return float(top @ DISCOUNT[: len(top)])
+
+
 def intervals(
-    values: NDArray[np.float64], users: NDArray[np.int64], names: Sequence[str], seed: int, level: float = LEVEL
-) -> dict[str, Interval]:
-    """Return the mean of each column of values (lists, m) with a percentile bootstrap that resamples users."""
-    sums, counts = _by_user(values, users)
+    values: NDArray[np.float64], users: NDArray[np.int64], names: Sequence[str], seed: int, level: float = LEVEL,
+    weights: NDArray[np.float64] | None = None,
+) -> dict[str, Interval]:  # fmt: skip
+    """Return the mean of each column of values (lists, m) with a percentile bootstrap that resamples users.
+
+    With `weights` (lists,) a list counts so much.
+    """
+    if weights is None:
+        sums, counts = _by_user(values, users)
+        means = np.nanmean(values, axis=0) if len(values) else np.full(len(names), np.nan)
+    else:
+        both, _ = _by_user(np.column_stack([values * weights[:, None], weights]), users)
+        sums, counts = both[:, :-1], both[:, -1]
+        means = weights @ values / weights.sum()
     draws = resample(sums, counts, seed)
-    means = np.nanmean(values, axis=0) if len(values) else np.full(len(names), np.nan)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return {
         name: Interval(value=float(means[place]), low=float(low[place]), high=float(high[place]))
@@ -59,10 +138,11 @@ def intervals(
 
 
 def paired(
-    a: NDArray[np.float64], b: NDArray[np.float64], users: NDArray[np.int64], seed: int, level: float = LEVEL
-) -> Interval:
+    a: NDArray[np.float64], b: NDArray[np.float64], users: NDArray[np.int64], seed: int, level: float = LEVEL,
+    weights: NDArray[np.float64] | None = None,
+) -> Interval:  # fmt: skip
     """Return the mean difference a - b over the same lists with its bootstrap interval over users."""
-    return intervals((a - b)[:, None], users, ["difference"], seed, level)["difference"]
+    return intervals((a - b)[:, None], users, ["difference"], seed, level, weights)["difference"]
 
 
 def _by_user(values: NDArray[np.float64], users: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,8 +13,9 @@ from proffer.app import App, Pipeline, Settings
 from proffer.core.decisions import Decision
 from proffer.core.entities import EntityRef
 from proffer.core.events import ENTITY_MERGE, Event
+from proffer.core.labels import Labels
 from proffer.core.ports import DecisionLog, EventLog
-from proffer.engine.grades import weights_in_force
+from proffer.engine.grades import Grader
 from proffer.engine.timeline import Chunks, Timeline, timeline
 from proffer.features.state import State
 
@@ -33,8 +34,8 @@ class Acts:
     """What subjects did with items, as columns in order of time (a,): impressions too, whatever their weight.
 
     `place` is the event's place among all events of the past, from 0; `user` and `item` index `users` and `items`;
-    `weight` is the grade of its type in force; `touches` tells whether it is an answer at all (its type is declared
-    with a weight), so that a state counts the item as touched.
+    `weight` is its grade in force, by its type or its type's scale; `touches` tells whether it is an answer at all (its
+    type is declared with a weight), so that a state counts the item as touched.
     """
 
     place: NDArray[np.int64]
@@ -116,6 +117,11 @@ class Past:
     def __len__(self) -> int:
         return len(self.times)
 
+    @property
+    def labels(self) -> Labels:
+        """Return how events become grades under the settings."""
+        return self.app.labels_in_force(self.settings)
+
     def before(self, at: float) -> int:
         """Return how many events happened before epoch seconds `at`."""
         return int(np.searchsorted(self.times, at, side="left"))
@@ -151,10 +157,11 @@ class Past:
 class _Columns:
     """Columns of a log as it is read."""
 
-    def __init__(self, app: App) -> None:
-        self.app = app
+    def __init__(self, app: App, settings: Settings) -> None:
+        self.app, self.grader = app, Grader(app, settings)
         self.times, self.doer = array("d"), array("i")
         self.at_event, self.item, self.type = array("q"), array("i"), array("i")
+        self.grade = array("d")
         self.users: dict[str, int] = {}
         self.items: dict[str, int] = {}
         self.types = {event.name: code for code, event in enumerate(app.events)}
@@ -172,6 +179,7 @@ class _Columns:
                     self.at_event.append(len(self.times))
                     self.item.append(self.items.setdefault(event.target.id, len(self.items)))
                     self.type.append(code)
+                    self.grade.append(self.grader(event))
             elif event.type == ENTITY_MERGE and event.target is not None and event.actor.kind in self.merges:
                 self._merge(event)
             self.times.append(event.at.timestamp())
@@ -198,7 +206,7 @@ def _read(
     app: App, pipeline: Pipeline, settings: Settings, chunks: Chunks, until: datetime | None,
     decisions: Callable[[], Iterable[Decision]],
 ) -> Past:  # fmt: skip
-    found = _Columns(app)
+    found = _Columns(app, settings)
     for chunk in chunks():
         found.take(chunk)
     end = np.inf if until is None else until.timestamp()
@@ -207,25 +215,23 @@ def _read(
     order = kept[np.argsort(times[kept], kind="stable")]
     doer = np.array(found.doer, np.int32)[order]
     return Past(
-        app, pipeline, settings, _acts(found, settings, times, order), times[order], doer,
+        app, pipeline, settings, _acts(found, times, order), times[order], doer,
         timeline(chunks, times, end), chunks, found.merged(app.subject, end), found.merged(app.item, end),
         decisions,
     )  # fmt: skip
 
 
-def _acts(found: _Columns, settings: Settings, times: NDArray[np.float64], order: NDArray[np.int64]) -> Acts:
+def _acts(found: _Columns, times: NDArray[np.float64], order: NDArray[np.int64]) -> Acts:
     places = np.full(len(times), -1, np.int64)
     places[order] = np.arange(len(order))
     event = np.array(found.at_event, np.int64)
     rows = np.flatnonzero(places[event] >= 0)
     rows = rows[np.argsort(places[event[rows]], kind="stable")]
     event, kind = event[rows], np.array(found.type, np.int64)[rows]
-    in_force = weights_in_force(found.app, settings.labels)
-    weight = np.array([in_force[name] for name in found.types] or [0.0])
     declared = np.array([kind.weight != 0 for kind in found.app.events] or [False])
     return Acts(
         places[event], times[event], np.array(found.doer, np.int32)[event], np.array(found.item, np.int32)[rows],
-        weight[kind], declared[kind], [*found.users], [*found.items],
+        np.array(found.grade, np.float64)[rows], declared[kind], [*found.users], [*found.items],
     )  # fmt: skip
 
 

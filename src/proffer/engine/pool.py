@@ -19,13 +19,15 @@ class Pool:
     """Candidates with the scores of every source asked.
 
     `sources` (s,) are their names; `ordinals` (m,); `scores` float32 (m, s) with NaN where a source does not propose;
-    `proposed` (m, s) tells whose proposals brought the item in.
+    `proposed` (m, s) tells whose proposals brought the item in. `matrix` float32 (m, d) has the view's columns, where
+    they were read as a whole.
     """
 
     sources: tuple[str, ...]
     ordinals: NDArray[np.int64]
     scores: NDArray[np.float32]
     proposed: NDArray[np.bool_]
+    matrix: NDArray[np.float32] | None = None
 
 
 def rules_of(fitted: Fitted, settings: Settings, query: Query, state: State) -> RuleSet:
@@ -77,7 +79,7 @@ def permitted(
 
 def pinned(fitted: Fitted, rules: RuleSet) -> NDArray[np.int64]:
     """Return the ordinals of pinned items that the subject may see; pins stand on the first page only."""
-    if rules.query.after is not None or rules.query.candidates is not None or not rules.of("pin"):
+    if rules.query.after is not None or rules.query.given or not rules.of("pin"):
         return np.empty(0, np.int64)
     ordinals = rules.state.ordinals([str(rule.item) for rule in rules.of("pin")])
     may = np.logical_and.reduce([*visible(fitted, rules).values()])
@@ -95,11 +97,14 @@ def gather(
     heuristics: Sequence[str] = (),
     added: Sequence[int] = (),
     given: NDArray[np.int64] | None = None,
+    *,
+    whole: bool = False,
 ) -> Pool:
     """Return the pool that retrievers' scores of the catalogue (n,) make, the named heuristics scoring what is in it.
 
     The `added` ordinals are in it whoever proposes them. `given` (m,) are the pool where the query gives candidates:
-    the scores are those of theirs (m,).
+    the scores are those of theirs (m,). Where a ranker is going to read every column of a group's members anyway,
+    heuristics that read any find them in the `whole`.
     """
     if given is None:
         ordinals, member = _members(fitted.pipeline.pool, query, state, allowed, dense, added)
@@ -108,9 +113,14 @@ def gather(
     heard = [name for name in fitted.pipeline.heuristics if name in heuristics]
     terms = {term for name in heard for term in fitted.pipeline.heuristics[name].terms}
     read = [name for name in state.view.columns if name in terms]
-    matrix = np.empty((len(ordinals), 0), np.float32)
+    matrix, full = np.empty((len(ordinals), 0), np.float32), None
     if read:
-        matrix = state.view.some(state.batch(query.subject, ordinals, query.at.timestamp(), query.context), read)
+        batch = state.batch(query.subject, ordinals, query.at.timestamp(), query.context)
+        if whole and query.group is not None:
+            full = state.view.matrix(batch)
+            matrix = full[:, [state.view.columns.index(name) for name in read]]
+        else:
+            matrix = state.view.some(batch, read)
     columns = fitted.sources
     scores = np.full((len(ordinals), len(columns)), np.nan, np.float32)
     proposed = np.zeros(scores.shape, np.bool_)
@@ -122,13 +132,16 @@ def gather(
             heuristic = fitted.pipeline.heuristics[name].weighted(settings.heuristics.get(name, {}))
             scores[:, place] = heuristic.predict(matrix, read)
             proposed[:, place] = True
-    return Pool(columns, ordinals, scores, proposed)
+    return Pool(columns, ordinals, scores, proposed, full)
 
 
 def given(query: Query, state: State) -> NDArray[np.int64] | None:
-    """Return the ordinals of the candidates of a query (m,), None where it gives none; what is unknown is left out."""
+    """Return the ordinals of the candidates of a query (m,), None where it gives none; what is unknown is left out.
+
+    Those of a group are its members as of the state, in order of first mention.
+    """
     if query.candidates is None:
-        return None
+        return None if query.group is None else state.members(query.group)
     # Two names of a merged item are one candidate.
     ordinals = np.array(list(dict.fromkeys(state.ordinals(query.candidates).tolist())), np.int64)
     return np.asarray(ordinals[ordinals >= 0])

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from proffer.core.queries import Query
 from proffer.engine.fitted import Fitted
+from proffer.engine.metrics import Gain, due_gains, gains
 from proffer.engine.pool import Pool
 from proffer.engine.serve import Asked
 from proffer.features.state import State
 
 PHASES = ("blend", "learn", "choose", "report")
 """Weights of the blend are fitted on the first, rankers on the second; the third chooses, the last is read once."""
-PROTOCOLS = ("daily", "temporal", "leave-last-out")
+PROTOCOLS = ("daily", "temporal", "leave-last-out", "lists")
 COLD, WARM = "cold user", "warm user"
 LIGHT, HEAVY = "light user", "heavy user"
 
@@ -74,7 +75,10 @@ class Judged:
     `percentile` (m,) tell how rare each row's item was by then: -log2 of its share of all wanted events, and its
     place by count within the catalogue, 0..1. `segments` holds one of COLD and WARM (had he wanted anything yet?) and
     one of LIGHT and HEAVY (below, or at least at, the median of wanted items among the users who wanted any).
-    `positions` (m,) is given for a logged decision: the place from 1 at which the row was shown, 0 for not shown.
+    `positions` (m,) is given for a list that was shown: the place from 1 at which the row was, 0 for not shown;
+    `examined` (m,) the chance that somebody looked there. Where only some rows were shown or answered, `told` (m,) says
+    which: of the others nobody knows whether they are wanted.
+    `gain` is what a grade adds to NDCG, `lost` the grades of the missed. A list to `learn` from only judges nobody.
     `new` (m,) tells which rows nobody had wanted by then, `missed_new` how many of the missed were so (all unknown
     are).
 
@@ -93,6 +97,17 @@ class Judged:
     positions: NDArray[np.int64] | None = None
     new: NDArray[np.bool_] | None = None
     missed_new: int = 0
+    told: NDArray[np.bool_] | None = None
+    examined: NDArray[np.float64] | None = None
+    gain: Gain = "binary"
+    lost: tuple[float, ...] = ()
+    learn: bool = False
+
+    def due(self, *, grades: bool = False) -> NDArray[np.float64]:
+        """Return what each row adds to the list's gain (m,), or its grade from 0 on, as far as that can be known."""
+        linear = grades and self.gain != "exponential"
+        found = np.maximum(self.grades, 0.0) if linear else gains(self.grades, self.gain)
+        return due_gains(found, self.examined, self.told)
 
     @property
     def relevant(self) -> NDArray[np.bool_]:

@@ -25,7 +25,7 @@ logger = logging.getLogger("proffer.serve")
 
 
 class Head(NamedTuple):
-    """The rows of a pool that a ranker orders (h,), best of the blend first, and what it reads of them (h, D)."""
+    """The rows of a pool that a ranker orders (h,), and what it reads of them (h, D)."""
 
     rows: NDArray[np.int64]
     matrix: NDArray[np.float32]
@@ -62,7 +62,8 @@ def rank(
     """Rank a pool by what a version learned: the blend, and the ranker over its best where there is one.
 
     A ranker that fails, or for which `check_time` says it is too late, leaves the order to the blend: that is the
-    second best a training found, and above every rung of the ladder.
+    second best a training found, and above every rung of the ladder. Where the pipeline wants the ladder then, its
+    error is raised.
     """
     blended = blend(pool, fitted.sources, fitted.vector())
     if fitted.ranker is None:
@@ -72,6 +73,8 @@ def rank(
         head = read_head(pool, fitted, query, state, blended)
         return reorder(fitted.ranker, head, pool, blended, state.ids)
     except Exception as error:
+        if fitted.pipeline.without_ranker == "ladder":
+            raise
         logger.warning("ranker %s of %s failed: %s", fitted.ranker.name, fitted.version, error)
         why = f"ranker {fitted.ranker.name}: {type(error).__name__}: {error}; the blend alone"
         return Ranked(pool, blended, ranking(blended, pool.ordinals, state.ids), why=why)
@@ -84,7 +87,7 @@ def blend(pool: Pool, sources: Sequence[str], weights: NDArray[np.float64]) -> N
 
 def head_size(query: Query) -> int | None:
     """Return how many of the blend's best a ranker orders, None for all."""
-    return None if query.candidates is not None else HEAD
+    return None if query.given else HEAD
 
 
 def head_rows(
@@ -95,8 +98,15 @@ def head_rows(
 
 
 def read_head(pool: Pool, fitted: Fitted, query: Query, state: State, blended: NDArray[np.float32]) -> Head:
-    """Return the head of a blended pool (m,) with the columns of a version's ranker."""
-    rows = head_rows(pool, blended, state.ids, head_size(query))
+    """Return the head of a blended pool (m,) with the columns of a version's ranker.
+
+    Members of a group stand in the order they were mentioned in, in which their columns may have been read already; in
+    no case has the order that candidates were given in any part in what is read of them.
+    """
+    if query.group is not None:
+        rows = np.argsort(pool.ordinals, kind="stable")
+    else:
+        rows = head_rows(pool, blended, state.ids, head_size(query))
     columns = ranker_columns(state.view.columns, fitted.counting)
     return Head(rows, ranker_matrix(query, state, pool, rows, blended, fitted.counting), columns)
 
@@ -115,11 +125,33 @@ def ranker_matrix(
     List-relative columns of the view are relative to these rows. A source's z-score and rank percentile (1 = best
     known) are within them too, NaN where it does not score an item. Nothing says at which place an item stands.
     """
-    batch = state.batch(query.subject, pool.ordinals[rows], query.at.timestamp(), query.context)
-    view = state.view.matrix(batch)
+    if pool.matrix is not None and np.array_equal(rows, np.arange(len(pool.ordinals))):
+        view = pool.matrix
+    else:
+        view = state.view.matrix(state.batch(query.subject, pool.ordinals[rows], query.at.timestamp(), query.context))
     places = np.array([pool.sources.index(name) for name in sources], np.int64)
     scores = np.column_stack([pool.scores[rows[:, None], places], np.asarray(blended[rows], np.float32)])
     return np.hstack([view, standings(scores)])
+
+
+def read_columns(
+    ranked: Ranked, rows: Sequence[int], names: Sequence[str], state: State, query: Query
+) -> NDArray[np.float32]:
+    """Return columns of the view of these rows of a pool (h, names).
+
+    What was read for the scores is not read again. A list-relative column is relative to the list it was read with: the
+    ranker's head where it has all these rows, else the pool.
+    """
+    view, places = state.view, list(rows)
+    if not names or not places:
+        return np.empty((len(places), len(names)), np.float32)
+    if ranked.head is not None and set(places) <= (held := ranked.head.places()).keys():
+        found = ranked.head.matrix[[held[row] for row in places]]
+        return np.asarray(found[:, [view.columns.index(name) for name in names]])
+    whole = view.relative(names)
+    ordinals = ranked.pool.ordinals if whole else ranked.pool.ordinals[places]
+    batch = state.batch(query.subject, ordinals, query.at.timestamp(), query.context)
+    return np.asarray(view.some(batch, names)[places if whole else slice(None)])
 
 
 def reorder(ranker: Ranker, head: Head, pool: Pool, blended: NDArray[np.float32], ids: Sequence[str]) -> Ranked:

@@ -88,11 +88,14 @@ def about(view: FeatureView, feature: Feature) -> Literal["subject", "item", "pa
     """Return what a feature speaks of: the subject, the item, both together, or the query and its list."""
     if any(column.stage != "state" for column in feature.columns):
         return "query"
+    side = getattr(feature, "side", None)
+    if side is not None and not feature.states:
+        return "subject" if side == "actor" else "item"
     parts = {part for scope, state in feature.states for part in (*view.layout.scopes[scope].parts, *state.parts)}
     sides = {part.split(".")[0] for part in parts} - {"all"}
     if sides == {"actor"} and not feature.reads:
         return "subject"
-    return "item" if sides <= {"target"} and (sides or feature.reads) else "pair"
+    return "item" if sides <= {"target", "group"} and (sides or feature.reads) else "pair"
 
 
 def _nothing(kind: str, field: str) -> NotFound:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from proffer.app import App, Pipeline, Rule, Settings, check_rule
+from proffer.app import App, Pipeline, Rule, Settings, check_objectives, check_rule
 from proffer.core.decisions import Decision
 from proffer.core.errors import CannotReplay, Invalid, NotFound
 from proffer.core.ports import EventLog
@@ -18,6 +18,7 @@ from proffer.engine.bygone import Past, position_at
 from proffer.engine.erasures import notes
 from proffer.engine.fitted import DECLARED, UNTRAINED, Fitted
 from proffer.engine.otherwise import Move, Stand, moves
+from proffer.engine.queries import earlier_pages
 from proffer.engine.ranking import Ranked
 from proffer.engine.settings import settings_in_force
 from proffer.engine.verdict import Difference, Ground, Verdict, compare, ground
@@ -36,12 +37,14 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What is to be other than it was; None leaves a thing as it was.
 
     `model` is a saved version of the pipeline, `at` a time (the log as of then, and the query asked then), `diversity`
-    the lambda of MMR, `rules` replace those of the pipeline.
+    the lambda of MMR, `objectives` the weights of what the slate is to be good for, `rules` replace those of the
+    pipeline.
     """
 
     model: str | None = None
     at: datetime | None = None
     diversity: float | None = None
+    objectives: Mapping[str, float] | None = None
     rules: tuple[Rule, ...] | None = None
 
 
@@ -176,7 +179,7 @@ def pipeline_of(app: App, logged: Decision) -> Pipeline:
 
 def _shown(engine: "Engine", logged: Decision) -> tuple[str, ...]:
     try:
-        return serve.earlier_pages(engine, logged.query)
+        return earlier_pages(engine, logged.query)
     except NotFound as error:
         # A crash may take the last moment's decisions, an erasure those of a subject.
         message = f"{logged.id} continues a page that is not in the decision log"
@@ -197,6 +200,8 @@ def check_change(app: App, pipeline: Pipeline, change: Change) -> None:
     """Raise Invalid for a change that cannot be made, naming the field."""
     if change.diversity is not None and not 0 <= change.diversity <= 1:
         raise Invalid("lambda lies in 0..1", field="diversity", remedy="1 means relevance only.")
+    if change.objectives is not None:
+        check_objectives(change.objectives, pipeline, "objectives")
     if change.at is not None and change.at.tzinfo is None:
         raise Invalid("the time has no zone", field="at", remedy="Send for example 2026-03-01T12:00:00Z.")
     if change.model is not None and pipeline.weights:
@@ -221,8 +226,9 @@ def _settings(settings: Settings, pipeline: Pipeline, change: Change) -> Setting
 
 def _query(query: Query, change: Change) -> Query:
     return msgspec.structs.replace(
-        query, at=change.at or query.at, diversity=query.diversity if change.diversity is None else change.diversity
-    )
+        query, at=change.at or query.at, diversity=query.diversity if change.diversity is None else change.diversity,
+        objectives=query.objectives if change.objectives is None else change.objectives,
+    )  # fmt: skip
 
 
 def _without_failed_ranker(fitted: Fitted, logged: Decision) -> Fitted:

@@ -5,8 +5,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from proffer.engine.importance import Importance
 from proffer.engine.metrics import Interval
 from proffer.engine.plan import Plan, Skipped
+from proffer.engine.set_found import SetJudged
 from proffer.engine.splits import SplitReport
 
 PREVIOUS = "previous"
@@ -70,7 +72,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     minus the mean similarity within a top 10 (content vectors; None without any); `novelty`, the mean surprise
     -log2(share of all wanted events so far) of a top 10 (Vargas & Castells 2011); `popularity_bias`, the mean
     percentile of a top 10's items among the catalogue by count so far, 0.5 = none. `memory` and `declared_seconds` are
-    what its sources said beforehand that fitting them takes, bytes and seconds on one core.
+    what its sources said beforehand that fitting them takes, bytes and seconds on one core. `train` holds NDCG@5 and
+    @10 on the lists before the report: of a ranker on those it learned from, of all else on those it was compared on.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}
     memory: int = 0
     declared_seconds: float = 0.0
+    train: dict[str, Interval] = {}
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +127,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     `unknown_share` is the part of the wanted items that did not exist when the list was made: no list can hold them,
     and they count as misses. `leads` holds the champion's paired lead in NDCG@10 over each other row. `costs` alone is
     measured in time and differs from run to run; all else is the same for the same log, seed and budget. `split`
-    accounts for every row of fixed split files.
+    accounts for every row of fixed split files. `examination` is the chance that a place is looked at, from the first
+    on (the last one holds for all beyond), by which lists that were shown are judged; None where places tell nothing.
+    `importances` tell what the ranker `explained` goes by: the champion's, else the best one.
+    `judged` tells of a ready-made set.
     """
 
     protocol: str
@@ -150,3 +157,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     learned: dict[str, Any]
     costs: dict[str, Cost] = {}
     split: SplitReport | None = None
+    examination: list[float] | None = None
+    importances: list[Importance] = []
+    explained: str | None = None
+    judged: SetJudged | None = None

@@ -37,7 +37,7 @@ class Run:
         self._engine = engine
         self._progress: Progress | None = None
         self._stopped: JobState | None = None
-        self._trainer = trainer.Trainer(command, job.seconds, job.memory_mb, self._tell)
+        self._trainer = trainer.Trainer(command, job.seconds, job.memory_mb, self._tell, finding=job.evaluate_only)
         self._lease = Lease(engine.stores.jobs, job, seconds=seconds, tell=lambda: self.live(self.job), lose=self._lose)
 
     def stop(self, state: JobState) -> None:
@@ -90,6 +90,8 @@ class Run:
         told = msgspec.structs.replace(job, progress=self._progress)
         if (version := ending.version) is not None and self._stopped != "cancelled":
             told = self._patiently(lambda: self._released(told, version, revision))
+        elif ending.found is not None:
+            told = msgspec.structs.replace(told, report=ending.found, position=position)
         elif ending.error is not None:
             told = msgspec.structs.replace(told, position=position)
         return self._ended(told, ending)
@@ -156,5 +158,15 @@ def command(home: Path, workspace: str, job: Job) -> list[str]:
     return [
         sys.executable, "-m", "proffer", "--home", str(home.resolve()), "train", workspace, "--lines",
         "--pipeline", job.pipeline, "--seconds", f"{job.seconds:g}", "--memory", f"{job.memory_mb}", *budget, *seed,
-        *([] if job.search else ["--retrain"]),
+        *([] if job.search else ["--retrain"]), *(["--evaluate-only"] if job.evaluate_only else []),
+        *(part for name, value in job.options.items() for part in (f"--{name.replace('_', '-')}", plain(value))),
     ]  # fmt: skip
+
+
+def plain(value: float) -> str:
+    """Return a number as a command line takes it: a whole one without a fraction.
+
+    >>> plain(100.0), plain(0.25)
+    ('100', '0.25')
+    """
+    return str(int(value)) if value == int(value) else repr(value)

@@ -10,16 +10,18 @@ import msgspec
 
 from proffer.app import Pipeline, Settings
 from proffer.core.clock import Clock
-from proffer.core.cron import next_run
+from proffer.core.cron import OFF, next_run
 from proffer.core.errors import Busy, ProfferError
 from proffer.core.jobs import Job
 from proffer.core.ports import Stores
+from proffer.engine.retraining import Cause, drifted, first, quiet
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
 
-NIGHTLY = "0 2 * * *"
 AGAIN_SECONDS = 5.0
+LISTENING = timedelta(hours=1)
+"""Between two looks at how good what serves is: it takes reading what it served."""
 LONGEST_WAIT = 60.0
 """Seconds between two looks at the clock: settings change, and machines sleep or have their clocks set."""
 
@@ -50,6 +52,7 @@ class Schedule:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._skipped: dict[tuple[str, str], tuple[datetime, str]] = {}
+        self._listened: dict[tuple[str, str], datetime] = {}
         now = clock.now()
         self._seen = {
             (name, pipeline.name): last_training(engine.stores, pipeline.name) or now
@@ -83,30 +86,50 @@ class Schedule:
         for pipeline in trainable(engine):
             place = engine.workspace, pipeline.name
             due = next_run(expression_of(engine, pipeline.name), self._seen[place], self.zone)
-            if due is not None and due <= now:
-                job = self._begin(engine, pipeline.name, due, now)
+            cause = self._cause(engine, pipeline, due, now)
+            if cause is not None:
+                job = self._begin(engine, pipeline, cause, now)
                 started += [job] if job else []
             self._seen[place] = now
         return started
 
-    def _begin(self, engine: "Engine", pipeline: str, due: datetime, now: datetime) -> Job | None:
-        """Ask for the training that was planned for a time; the first of several processes that ask is the one.
+    def _cause(self, engine: "Engine", pipeline: Pipeline, due: datetime | None, now: datetime) -> Cause | None:
+        """Return why to train a pipeline now: its plan, or what happened; a plan that is "off" shuts both out."""
+        place = engine.workspace, pipeline.name
+        if expression_of(engine, pipeline.name) == OFF:
+            return None
+        if due is not None and due <= now:
+            return Cause("schedule", planned_key(pipeline.name, due), "planned")
+        if now - self._listened.get(place, now - LISTENING) >= LISTENING:
+            self._listened[place] = now
+            quality, cause = drifted(engine, pipeline)
+            if quality is not None:
+                engine.jobs.live[pipeline.name] = quality
+            if cause is not None:
+                return cause
+        return first(engine, pipeline)
+
+    def _begin(self, engine: "Engine", pipeline: Pipeline, cause: Cause, now: datetime) -> Job | None:
+        """Ask for a training; the first of several processes that ask is the one.
 
         Raises Busy where the stores cannot be reached: then it is asked for at the next look.
         """
-        place = engine.workspace, pipeline
+        place = engine.workspace, pipeline.name
         try:
-            why = nothing_new(engine.stores, pipeline)
+            why = nothing_new(engine.stores, pipeline.name)
+            if why is None and cause.by == "schedule":
+                why = quiet(engine, pipeline, now)
             if why is None:
-                job = engine.jobs.start(pipeline, by="schedule", key=planned_key(pipeline, due))
+                job = engine.jobs.start(pipeline.name, by=cause.by, key=cause.key)
                 self._skipped.pop(place, None)
+                logger.info("%s in %s is trained: %s", pipeline.name, engine.workspace, cause.text)
                 return job
         except Busy:
             raise
         except ProfferError as error:
             why = error.message
         self._skipped[place] = now, why
-        logger.info("the planned training of %s in %s is left out: %s", pipeline, engine.workspace, why)
+        logger.info("the training of %s in %s is left out: %s", pipeline.name, engine.workspace, why)
         return None
 
     def pause(self) -> float:
@@ -165,12 +188,12 @@ def planned_key(pipeline: str, due: datetime) -> str:
 def expression_of(engine: "Engine", pipeline: str) -> str:
     """Return the cron expression in force for a pipeline, or "off"."""
     settings: Settings = engine.settings
-    return settings.schedule.get(pipeline, NIGHTLY)
+    return settings.schedule.get(pipeline, engine.app.pipeline(pipeline).schedule)
 
 
 def last_training(stores: Stores, pipeline: str) -> datetime | None:
     """Return when a pipeline was last trained or asked to be: its newest job or model version."""
-    jobs = [job.created_at for job in stores.jobs.find(pipeline=pipeline, limit=1)]
+    jobs = [job.created_at for job in stores.jobs.find(pipeline=pipeline, limit=20) if not job.evaluate_only]
     versions = [version.created_at for version in stores.registry.history(pipeline)[:1]]
     return max(jobs + versions, default=None)
 
@@ -180,7 +203,8 @@ def nothing_new(stores: Stores, pipeline: str) -> str | None:
 
     A training that ended, whether with a model or with what was missing, has seen the log up to its position.
     """
-    jobs = [job.position for job in stores.jobs.find(pipeline=pipeline, limit=20) if job.position is not None]
+    asked = [job for job in stores.jobs.find(pipeline=pipeline, limit=20) if not job.evaluate_only]
+    jobs = [job.position for job in asked if job.position is not None]
     versions = [version.position for version in stores.registry.history(pipeline)[:1]]
     seen = max(jobs + versions, default=None)
     last = stores.log.last()

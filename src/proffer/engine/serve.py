@@ -1,8 +1,8 @@
 """One decision, from query to logged slate, read top to bottom."""
 
+import dataclasses
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,26 +12,25 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from proffer.app import Settings
-from proffer.core.checks import check_json
-from proffer.core.decisions import Considered, Decision, Placed
-from proffer.core.errors import Busy, Invalid, ProfferError
+from proffer.app import NO_EXPLORATION, Settings
+from proffer.core.decisions import Considered, Decision, Placed, TradeOff
+from proffer.core.errors import Busy, ProfferError
 from proffer.core.queries import Query
 from proffer.engine.explore import without_exploration
 from proffer.engine.fitted import Fitted
+from proffer.engine.objectives import Aimed, aim
 from proffer.engine.pool import Pool, gather, given, permitted, pinned, rules_of
 from proffer.engine.provenance import made
+from proffer.engine.queries import check, earlier_pages
 from proffer.engine.ranking import Ranked, rank
 from proffer.engine.rules import RuleSet
-from proffer.engine.slate import Lineup, line_up, make_slate
+from proffer.engine.slate import Lineup, gained_by, line_up, make_slate, spread_of
 from proffer.features.state import State
 from proffer.models.base import can_score_some, can_weigh
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
 
-LARGEST = 500
-LANGUAGES = ("en", "sv")
 logger = logging.getLogger("proffer.serve")
 
 
@@ -71,6 +70,18 @@ class Asked:
         """The candidates that the query gives and that may be shown (m,), None where it gives none."""
         return None if self.candidates is None else np.asarray(self.candidates[self.allowed[self.candidates]])
 
+    @property
+    def nothing(self) -> str | None:
+        """Why a group gives no candidates, in words; None where it does or none was asked for, and after a page."""
+        if self.query.group is None or self.query.after is not None or self.candidates is None:
+            return None
+        if self.given is None or len(self.given):
+            return None
+        of = f"the {self.state.group_kind} {self.query.group}"
+        return (
+            f"no {self.state.kind} of {of} may be shown" if len(self.candidates) else f"{of} has no {self.state.kind}s"
+        )
+
     def ask(self, name: str) -> None:
         """Let a retriever score the catalogue, or no more of it than the query gives."""
         if name in self.scored:
@@ -85,23 +96,30 @@ class Asked:
         else:
             self.scored[name] = retriever.scores(self.query, self.state)[self.given]
 
-    def pool(self, names: Sequence[str], heuristics: Sequence[str]) -> Pool:
-        """Return the pool of the named retrievers, each asked before, scored by the named heuristics too."""
+    def pool(self, names: Sequence[str], heuristics: Sequence[str], *, whole: bool = False) -> Pool:
+        """Return the pool of the named retrievers, each asked before, scored by the named heuristics too.
+
+        With `whole`, every column of a group's members is read at once: a ranker is going to.
+        """
         dense = {name: self.scored[name] for name in names}
         return gather(
             self.fitted, self.settings, self.query, self.state, self.allowed, dense, heuristics, self.added.tolist(),
-            self.given,
+            self.given, whole=whole,
         )  # fmt: skip
 
 
 class Decided(NamedTuple):
-    """An answer with how it came about: the ranking of a rung, the line-up after rules, the slate."""
+    """An answer with how it came about: the ranking of a rung, what it was aimed at, the line-up after rules, the
+    slate, and what is told of it as a whole."""
 
     ranked: Ranked
     lineup: Lineup
     slate: tuple[Placed, ...]
     rung: str
     fallback: str | None
+    aimed: Aimed | None = None
+    diversity_score: float | None = None
+    tradeoff: TradeOff | None = None
 
 
 def decide(asked: Asked, started: float, deadline_ms: float) -> Decided:
@@ -110,10 +128,25 @@ def decide(asked: Asked, started: float, deadline_ms: float) -> Decided:
 
 
 def answer(asked: Asked, ranked: Ranked, rung: str, fallback: str | None) -> Decided:
-    """Turn the ranking of a rung into a slate: rules, diversity, exploration, reasons."""
-    lineup = line_up(ranked, asked.fitted, asked.settings, asked.rules, asked.query)
-    slate = make_slate(lineup, ranked, asked.fitted, asked.state, asked.query)
-    return Decided(ranked, lineup, slate, rung, fallback)
+    """Turn the ranking of a rung into a slate: objectives, rules, diversity, exploration, reasons."""
+    fitted, settings, query = answering(asked, rung), asked.settings, asked.query
+    aimed = aim(ranked, fitted.pipeline, settings, asked.state, query)
+    lineup = line_up(ranked, fitted, settings, asked.rules, query, aimed)
+    slate = make_slate(lineup, ranked, fitted, asked.state, query, aimed)
+    spread = spread_of(lineup, ranked, asked.fitted, settings, asked.state, query)
+    gained = None if aimed is None else gained_by(aimed, lineup, ranked, fitted, settings, asked.rules, query)
+    return Decided(ranked, lineup, slate, rung, fallback, aimed, spread, gained)
+
+
+def answering(asked: Asked, rung: str) -> Fitted:
+    """Return what arranges the answer of a rung: below the model nothing is diversified or drawn that nobody asked for.
+
+    A rung's order is a promise, newest first or surest first; the request and the settings may still say otherwise.
+    """
+    if rung == asked.fitted.version:
+        return asked.fitted
+    plain = dataclasses.replace(asked.fitted.pipeline, diversity=1.0, exploration=NO_EXPLORATION)
+    return dataclasses.replace(asked.fitted, pipeline=plain)
 
 
 def recommend(engine: "Engine", query: Query, started: float, *, drawing: bool = True) -> Decision:
@@ -146,63 +179,14 @@ def written(id: str, asked: Asked, decided: Decided) -> Decision:
         version=fitted.version,
         asked=tuple(name for name in fitted.retrievers if name in asked.scored),
         made=made(),
+        diversity_score=decided.diversity_score,
+        tradeoff=decided.tradeoff,
     )
-
-
-def check(engine: "Engine", query: Query) -> None:
-    """Raise Invalid for a query that cannot be answered, naming the field."""
-    engine.app.pipeline(query.pipeline)
-    check_n(query.n)
-    if query.diversity is not None and not 0 <= query.diversity <= 1:
-        raise Invalid("lambda lies in 0..1", field="diversity", remedy="1 means relevance only.")
-    if query.language not in LANGUAGES:
-        raise Invalid("reasons speak en or sv", field="language", remedy="Send en or sv.")
-    if query.at.tzinfo is None:
-        raise Invalid("the time has no zone", field="at", remedy="Give one, for example UTC.")
-    # What cannot be logged could not be made again.
-    check_json(dict(query.context), "context")
-    if query.subject.kind != engine.app.subject:
-        raise Invalid(f"the subject is a {engine.app.subject}", field="subject", remedy="Send its id.")
-    if query.candidates is not None:
-        _check_candidates(engine, query.candidates)
-
-
-def check_n(n: int) -> None:
-    """Raise Invalid for a slate of no items or of too many."""
-    if not 1 <= n <= LARGEST:
-        raise Invalid(f"n lies in 1..{LARGEST}", field="n", remedy="Page with `after` for more.")
-
-
-def _check_candidates(engine: "Engine", candidates: tuple[str, ...]) -> None:
-    if not candidates:
-        raise Invalid("there are no candidates", field="candidates", remedy="Send at least one, or call recommend.")
-    if len(set(candidates)) < len(candidates):
-        twice = next(id for id, times in Counter(candidates).items() if times > 1)
-        raise Invalid(f"{twice[:40]!r} stands twice", field="candidates", remedy="Send each candidate once.")
-    ordinals = engine.state.ordinals(candidates)
-    if (ordinals < 0).any():
-        missing = [id for id, row in zip(candidates, ordinals.tolist(), strict=True) if row < 0]
-        names = ", ".join(repr(id[:40]) for id in missing[:5])
-        remedy = f"Set each {engine.app.item} first, or leave it out."
-        raise Invalid(f"{len(missing)} do not exist, among them {names}", field="candidates", remedy=remedy)
-
-
-def earlier_pages(engine: "Engine", query: Query) -> tuple[str, ...]:
-    """Return what the pages before this one showed; raises NotFound or Invalid for a foreign cursor."""
-    shown: list[str] = []
-    after = query.after
-    while after is not None:
-        page = engine.reader.decision(after)
-        if (page.query.subject, page.query.pipeline) != (query.subject, query.pipeline):
-            raise Invalid("the page before belongs to another subject or pipeline", field="after", remedy="Start anew.")
-        shown += [placed.id for placed in page.slate]
-        after = page.query.after
-    return tuple(shown)
 
 
 def climb_down(asked: Asked, started: float, deadline_ms: float) -> tuple[Ranked, str, str | None]:
     """Return the first rung's ranking that works, its name, and why no higher one did."""
-    why = [asked.fitted.why] if asked.fitted.why else []
+    why = [told] if (told := asked.nothing or asked.fitted.why) else []
     late = False
     if not why:
         try:
@@ -227,7 +211,8 @@ def by_model(asked: Asked, check_time: Callable[[], None] = lambda: None) -> Ran
     for name in names:
         asked.ask(name)
         check_time()
-    pool = asked.pool(names, [name for name in asked.fitted.pipeline.heuristics if asked.fitted.weights.get(name)])
+    heuristics = [name for name in asked.fitted.pipeline.heuristics if asked.fitted.weights.get(name)]
+    pool = asked.pool(names, heuristics, whole=asked.fitted.ranker is not None)
     check_time()
     return rank(pool, asked.fitted, asked.query, asked.state, check_time)
 

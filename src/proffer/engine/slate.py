@@ -1,7 +1,7 @@
-"""From scored candidates to a slate: boosts, diversity, caps, pins, reasons."""
+"""From scored candidates to a slate: objectives, boosts, diversity, caps, pins, reasons."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from proffer.app import Exploration, Settings
 from proffer.core.candidates import Candidates
-from proffer.core.decisions import Placed
-from proffer.core.ports import LiveState
+from proffer.core.decisions import Placed, TradeOff
 from proffer.core.queries import Query
 from proffer.engine.explore import Drawn, Walk, exploration_of, explore
 from proffer.engine.fitted import Fitted
+from proffer.engine.objectives import Aimed, trade_off
 from proffer.engine.pool import Pool
 from proffer.engine.ranking import Ranked, ranking
 from proffer.engine.reasons import Reasons
 from proffer.engine.rules import RuleSet
+from proffer.engine.similar import diversity_score, similarity
 from proffer.features.state import State
-from proffer.models.base import Similar, can_weigh
 from proffer.models.rerankers.mmr import MMR
 
 DIVERSIFIED = 4
@@ -29,8 +29,8 @@ logger = logging.getLogger("proffer.serve")
 
 
 class Lineup(NamedTuple):
-    """Rows on the way to a slate: `scores` (m,) after boosts, `kept` those that stay when every cap is kept and every
-    pin stands, best first. `propensity` and `explored` are those of `Drawn`."""
+    """Rows on the way to a slate: `scores` (m,) after objectives and boosts, `kept` those that stay when every cap is
+    kept and every pin stands, best first. `propensity` and `explored` are those of `Drawn`."""
 
     scores: NDArray[np.float32]
     kept: list[int]
@@ -39,8 +39,8 @@ class Lineup(NamedTuple):
 
 
 class Arranged(NamedTuple):
-    """A pool before chance, caps and pins have their say: rows best first after MMR (m,), `scores` after boosts (m,),
-    and (position, row) of what is pinned."""
+    """A pool before chance, caps and pins have their say: rows best first after MMR (m,), `scores` after objectives and
+    boosts (m,), and (position, row) of what is pinned."""
 
     order: NDArray[np.int64]
     scores: NDArray[np.float32]
@@ -52,19 +52,24 @@ class Arranged(NamedTuple):
         return Walk(self.order.tolist(), self.scores, pool.ordinals, rules, exploration, pinned)
 
 
-def arrange(ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query) -> Arranged:
-    """Return a pool's rows after boosts and MMR, with what is pinned."""
+def arrange(
+    ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query, aimed: Aimed | None = None
+) -> Arranged:
+    """Return a pool's rows after objectives, boosts and MMR, with what is pinned; nothing `aimed` at is relevance."""
     pool, state = ranked.pool, rules.state
-    scores = ranked.scores + lift(ranked, rules)
+    scores = ranked.scores if aimed is None else aimed.scores
+    scores = scores + lift(scores, pool, rules)
     order = ranking(scores, pool.ordinals, state.ids)
     order = diversify(order, scores, pool, fitted, settings, state, query)
     return Arranged(order, scores, pinned_rows(pool, rules))
 
 
-def line_up(ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query) -> Lineup:
-    """Return a pool's rows after boosts, MMR, exploration, caps and pins."""
+def line_up(
+    ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query, aimed: Aimed | None = None
+) -> Lineup:
+    """Return a pool's rows after objectives, boosts, MMR, exploration, caps and pins."""
     pool = ranked.pool
-    order, scores, fixed = arranged = arrange(ranked, fitted, settings, rules, query)
+    order, scores, fixed = arranged = arrange(ranked, fitted, settings, rules, query, aimed)
     exploration = exploration_of(fitted.pipeline, settings)
     if exploration.policy != "off":
         drawn = explore(arranged.walk(pool, rules, exploration), query.id)
@@ -73,10 +78,12 @@ def line_up(ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, 
     return Lineup(scores, pin(order.tolist(), fixed))
 
 
-def make_slate(lineup: Lineup, ranked: Ranked, fitted: Fitted, state: State, query: Query) -> tuple[Placed, ...]:
+def make_slate(
+    lineup: Lineup, ranked: Ranked, fitted: Fitted, state: State, query: Query, aimed: Aimed | None = None
+) -> tuple[Placed, ...]:
     """Return the first `n` places of a line-up, each with its reasons."""
     rows, pool = lineup.kept[: query.n], ranked.pool
-    told = Reasons(ranked, rows, fitted, state, query)
+    told = Reasons(ranked, rows, fitted, state, query, aimed)
     scores, ordinals = lineup.scores[rows].tolist(), pool.ordinals[rows].tolist()
     return tuple(
         Placed(
@@ -95,12 +102,39 @@ def make_slate(lineup: Lineup, ranked: Ranked, fitted: Fitted, state: State, que
     )
 
 
-def lift(ranked: Ranked, rules: RuleSet) -> NDArray[np.float32]:
-    """Return what boosts add (m,), in units of the spread of the list's scores."""
-    if not rules.of("boost") or not len(ranked.scores):
-        return np.zeros(len(ranked.scores), np.float32)
-    spread = float(np.std(ranked.scores)) or 1.0
-    return (rules.boosts(ranked.pool.ordinals) * spread).astype(np.float32)
+def spread_of(
+    lineup: Lineup, ranked: Ranked, fitted: Fitted, settings: Settings, state: State, query: Query
+) -> float | None:
+    """Return how different the items of a slate are, None in a pipeline that never diversifies.
+
+    There nobody may have read the catalogue's texts yet, which takes longer than a decision may.
+    """
+    if fitted.pipeline.diversity == 1.0 and share_of(fitted, settings, query) == 1.0:
+        return None
+    try:
+        return diversity_score(ranked.pool.ordinals[lineup.kept[: query.n]], fitted, settings, state)
+    except Exception as error:
+        logger.warning("nobody can tell how diverse the slate is: %s", error)
+        return None
+
+
+def gained_by(
+    aimed: Aimed, lineup: Lineup, ranked: Ranked, fitted: Fitted, settings: Settings, rules: RuleSet, query: Query
+) -> TradeOff:
+    """Return what a slate gains and costs beside the one that relevance alone would have given."""
+    alone = lineup
+    if aimed.scores is not ranked.scores:
+        alone = line_up(ranked, fitted, settings, rules, query)
+    shown, instead = lineup.kept[: query.n], alone.kept[: query.n]
+    return trade_off(aimed, fitted.pipeline, ranked.scores, shown, instead, query.language)
+
+
+def lift(scores: NDArray[np.float32], pool: Pool, rules: RuleSet) -> NDArray[np.float32]:
+    """Return what boosts add to scores (m,), in units of their spread."""
+    if not rules.of("boost") or not len(scores):
+        return np.zeros(len(scores), np.float32)
+    spread = float(np.std(scores)) or 1.0
+    return (rules.boosts(pool.ordinals) * spread).astype(np.float32)
 
 
 def diversify(
@@ -108,8 +142,7 @@ def diversify(
     query: Query,
 ) -> NDArray[np.int64]:  # fmt: skip
     """Return rows in the order of MMR over the head of the list; lambda: the query's, the settings', the default."""
-    mmr = MMR(settings.diversity.get(fitted.pipeline.name, fitted.pipeline.diversity))
-    share = mmr.share if query.diversity is None else query.diversity
+    share = share_of(fitted, settings, query)
     if share == 1.0 or len(order) < 3:
         return order
     alike = similarity(fitted, settings.content)
@@ -119,7 +152,7 @@ def diversify(
     ids = tuple(state.ids[ordinal] for ordinal in pool.ordinals[head])
     found = Candidates(state.kind, ids, pool.ordinals[head], scores[head])
     try:
-        chosen = mmr.rerank(query, found, lambda ordinals: alike(ordinals, state), len(head))
+        chosen = MMR(share).rerank(query, found, lambda ordinals: alike(ordinals, state), len(head))
     except Exception as error:
         logger.warning("the slate keeps its order of relevance: %s", error)
         return order
@@ -129,21 +162,11 @@ def diversify(
     )
 
 
-def similarity(
-    fitted: Fitted, content: Mapping[str, float] | None = None
-) -> Callable[[NDArray[np.int64], LiveState], NDArray[np.float32]] | None:
-    """Return what tells how alike items are (m, m), from the first retriever that can.
-
-    `content` weighs the attributes; None leaves them as they were weighed last.
-    """
-    retriever = next((one for one in fitted.retrievers.values() if isinstance(one, Similar)), None)
-    if retriever is None:
-        return None
-    alike = retriever.similarity
-    # Nobody may have asked it for scores since the settings changed.
-    if content is not None and can_weigh(retriever):
-        retriever.weigh(content)
-    return alike
+def share_of(fitted: Fitted, settings: Settings, query: Query) -> float:
+    """Return the lambda of MMR in force: the query's, the settings', the pipeline's."""
+    if query.diversity is not None:
+        return query.diversity
+    return settings.diversity.get(fitted.pipeline.name, fitted.pipeline.diversity)
 
 
 def pinned_rows(pool: Pool, rules: RuleSet) -> list[tuple[int, int]]:

@@ -1,23 +1,22 @@
 """What serves each pipeline and why: the model or the ladder, where the model comes from, and how it compared."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from proffer.app import Exploration, Pipeline
 from proffer.core.jobs import Job
 from proffer.core.ports import ModelVersion, Promotion
+from proffer.engine.comparison import Comparison
 from proffer.engine.explore import exploration_of
-from proffer.engine.metrics import Interval
+from proffer.engine.live_quality import LiveQuality
 from proffer.engine.release import none_serves
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine
 
 RECENT = 5
-TARGET = "ndcg@10"
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,37 +40,6 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         return cls(age_s=round((now - version.created_at).total_seconds(), 3), **told)
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """A version's report in short; `lead` is its paired lead in NDCG@10 over the fallback on the report phase.
-
-    `wins` says whether it may serve, `why` on what grounds; None where it was saved without a report.
-    """
-
-    protocol: str | None = None
-    champion: str | None = None
-    fallback: str | None = None
-    lists: int | None = None
-    users: int | None = None
-    ndcg: Interval | None = None
-    lead: Interval | None = None
-    wins: bool | None = None
-    why: str | None = None
-
-    @classmethod
-    def of(cls, report: Mapping[str, Any]) -> "Comparison":
-        """Return the short form of a stored report, also of one that older code wrote."""
-        gate = report.get("gate") or {}
-        champion, fallback = report.get("champion"), report.get("fallback")
-        rows: list[dict[str, Any]] = [row for row in report.get("rows", ()) if row.get("name") == champion]
-        ndcg = rows[0].get("metrics", {}).get(TARGET) if rows else None
-        lead = gate.get("lead") or report.get("leads", {}).get(fallback)
-        return cls(
-            protocol=report.get("protocol"), champion=champion, fallback=fallback, lists=report.get("lists"),
-            users=report.get("users"), ndcg=_interval(ndcg), lead=_interval(lead),
-            wins=gate.get("wins"), why=gate.get("why"),
-        )  # fmt: skip
-
-
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
     """The newest version, and how it compared."""
 
@@ -83,7 +51,8 @@ class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What answers for a pipeline: a `model`, the `declared` weights, or the `ladder`, whose first rung is `rung`.
 
     `why` says why no model serves. `model` and `comparison` are those of the version that serves, `latest` is the
-    newest one where that is another. `revision` is what to promote against, `schema` the feature view in force.
+    newest one where that is another. `revision` is what to promote against, `schema` the feature view in force. `live`
+    says how good what serves is by what was answered to it, as of the last look of the process that trains.
     """
 
     pipeline: str
@@ -99,6 +68,7 @@ class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
     latest: Trained | None = None
     job: Job | None = None
     next_training: datetime | None = None
+    live: LiveQuality | None = None
 
 
 def status(engine: "Engine", pipeline: Pipeline, next_training: datetime | None = None) -> PipelineStatus:
@@ -124,13 +94,10 @@ def status(engine: "Engine", pipeline: Pipeline, next_training: datetime | None 
         latest=None if newest is None or newest == model else trained(newest, now),
         job=engine.jobs.last(name),
         next_training=next_training,
+        live=engine.jobs.live.get(name),
     )
 
 
 def trained(version: ModelVersion, now: datetime) -> Trained:
     """Return where a version comes from and how it compared."""
     return Trained(model=Origin.of(version, now), comparison=Comparison.of(version.metrics))
-
-
-def _interval(found: Any) -> Interval | None:
-    return None if found is None else msgspec.convert(found, Interval)

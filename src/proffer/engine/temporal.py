@@ -25,10 +25,13 @@ class TemporalWalk(Walking):
 
     name = "temporal"
 
-    def __init__(self, past: Past, since: float, until: float, seed: int = 0, *, logged: bool = True) -> None:
+    def __init__(
+        self, past: Past, since: float, until: float, seed: int = 0, *, logged: bool = True,
+        earliest: float = -np.inf,
+    ) -> None:  # fmt: skip
         super().__init__(past, seed)
         self.logged = logged
-        cuts = (*earlier_cuts(past, since), since, until)
+        cuts = (*earlier_cuts(past, since, earliest), since, until)
         self.spans = dict(zip(PHASES, pairwise(cuts), strict=True))
 
     def span(self, phase: str) -> Span:
@@ -68,16 +71,18 @@ class TemporalWalk(Walking):
         return (first, last) if known else (first, first)
 
 
-def earlier_cuts(past: Past, since: float) -> tuple[float, ...]:
-    """Return where the first three phases begin, so that the last cut is at `since`."""
+def earlier_cuts(past: Past, since: float, earliest: float = -np.inf) -> tuple[float, ...]:
+    """Return where the first three phases begin, so that the last cut is at `since`, by what is wanted since
+    `earliest`."""
     at = past.acts.at[past.acts.news]
-    at = at[at < since]
+    at = at[(at < since) & (at >= earliest)]
     return tuple(_cut(at, share / SHARES[-1], since) for share in SHARES[:-1])
 
 
-def last_cut(past: Past) -> float:
-    """Return the moment before which nine tenths of the wanted interactions lie, epoch seconds."""
-    return _cut(past.acts.at[past.acts.news], SHARES[-1], 0.0)
+def last_cut(past: Past, split: float | None = None, earliest: float = -np.inf) -> float:
+    """Return the moment after which a share of the wanted interactions since `earliest` lie, by default a tenth."""
+    at = past.acts.at[past.acts.news]
+    return _cut(at[at >= earliest], SHARES[-1] if split is None else 1.0 - split, 0.0)
 
 
 def _cut(at: NDArray[np.float64], share: float, otherwise: float) -> float:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
+import numpy as np
 
 from proffer.app import Pipeline
 from proffer.core.errors import CannotTrain, Invalid
@@ -11,12 +12,12 @@ from proffer.core.ports import ModelVersion
 from proffer.engine.evaluate import Outcome, Task, study
 from proffer.engine.fitted import Fitted, fit, unfitted
 from proffer.engine.golden import golden, golden_queries
-from proffer.engine.past import Past
+from proffer.engine.options import DEFAULT, Options
+from proffer.engine.past import DAY, Past
 from proffer.engine.plan import Budget
 from proffer.engine.previous import previous_of
 from proffer.engine.provenance import provenance
 from proffer.engine.report import Report
-from proffer.engine.walks import walk
 from proffer.features.replay import replay
 from proffer.features.state import State
 
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
     from proffer.engine.engine import Engine, Progress
 
 FEWEST = 20
+SERVED = "lists"
+MIN_INTERACTIONS = 100
+"""So many are worth a training that nobody asked for."""
 REPORT_LISTS = 1500
 
 
 def train(
-    engine: "Engine", pipeline: Pipeline, *, budget: Budget, seed: int, search: bool, progress: "Progress | None"
+    engine: "Engine", pipeline: Pipeline, *, budget: Budget, seed: int, search: bool, progress: "Progress | None",
+    options: Options = DEFAULT, debias: bool = True,
 ) -> ModelVersion:  # fmt: skip
     """Evaluate a pipeline on its newest days, fit the champion on all there is and save it.
 
@@ -38,26 +43,45 @@ def train(
     if pipeline.weights:
         raise CannotTrain(f"{pipeline.name} declares its weights", remedy="Train another pipeline.")
     # The past and its state are gone before the final fit makes a state of its own.
-    outcome = searched(engine, pipeline, budget=budget, seed=seed, search=search, progress=progress)
+    outcome = searched(
+        engine, pipeline, budget=budget, seed=seed, search=search, progress=progress, options=options, debias=debias
+    )
     return save(engine, outcome, pipeline)
 
 
 def searched(
-    engine: "Engine", pipeline: Pipeline, *, budget: Budget, seed: int, search: bool, progress: "Progress | None"
+    engine: "Engine", pipeline: Pipeline, *, budget: Budget, seed: int, search: bool, progress: "Progress | None",
+    options: Options = DEFAULT, debias: bool = True,
 ) -> Outcome:  # fmt: skip
     """Return what an evaluation on the newest days found."""
     past = Past.read(engine.app, pipeline, engine.settings, engine.stores.log, decisions=engine.stores.decisions)
-    if len(past.acts) < FEWEST:
-        acts = f"{len(past.acts)} interactions of a {engine.app.subject} with a {engine.app.item} are in the log"
-        cannot(engine, pipeline, f"{acts}, {FEWEST} are needed", "Import or record more events, then train again.")
+    options = options.over(engine.settings.training)
+    check_enough(engine, pipeline, past, options)
     task = Task(
-        pipeline, engine.settings, budget, seed, REPORT_LISTS, previous_of(engine, pipeline), search,
-        progress=progress,
+        options.grown(pipeline), engine.settings, budget, seed, REPORT_LISTS, previous_of(engine, pipeline), search,
+        progress=progress, options=options, debias=debias,
     )  # fmt: skip
     try:
-        return study(walk(past, "daily", seed=seed), task)
+        return study(task.walk(past, pipeline.protocol), task)
     except (CannotTrain, Invalid) as error:
         cannot(engine, pipeline, error.message, error.remedy)
+
+
+def check_enough(engine: "Engine", pipeline: Pipeline, past: Past, options: Options) -> None:
+    """Raise CannotTrain where the log holds too few interactions, or all say the same, telling what is missing."""
+    acts = past.acts
+    since = 0.0 if options.lookback_days is None or not len(acts) else acts.at[-1] - options.lookback_days * DAY
+    telling = (acts.touches | (acts.weight != 0)) if pipeline.protocol == SERVED else np.ones(len(acts), np.bool_)
+    count = int((telling & (acts.at >= since)).sum())
+    need = options.min_interactions or (MIN_INTERACTIONS if pipeline.protocol == SERVED else FEWEST)
+    if count < need:
+        within = f" in the last {options.lookback_days:g} days" if options.lookback_days else ""
+        found = f"{count} interactions of a {engine.app.subject} with a {engine.app.item} are in the log{within}"
+        remedy = f"{need - count} are missing. Import or record more events, then train again."
+        cannot(engine, pipeline, f"{found}, {need} are needed", remedy)
+    if pipeline.protocol == SERVED and not (acts.weight > 0).any():
+        why = f"there is one class only: none of {count} interactions says that something was wanted"
+        cannot(engine, pipeline, why, "Record what is wanted too, or weigh its events above 0 in settings.labels.")
 
 
 def cannot(engine: "Engine", pipeline: Pipeline, why: str, remedy: str | None) -> NoReturn:

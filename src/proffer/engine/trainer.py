@@ -18,6 +18,8 @@ from proffer.core.jobs import Progress
 LOOK_SECONDS = 0.5
 GRACE_SECONDS = 5.0
 LOG_LINES, LINE_BYTES = 40, 4_000
+MESSAGE_BYTES = 4 << 20
+"""No message is longer: a whole report fits."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 MEGABYTE = 1 << 20
 
@@ -49,18 +51,18 @@ class Trainer:
     """One child process with limits: `seconds` of wall clock, `memory_mb` of resident memory.
 
     `stop` may be called from any thread; `run` then ends the child: first kindly, after a grace by force. `work`
-    is what the child does, in the words of its errors.
+    is what the child does, in the words of its errors; a training gives a version, or findings where it is `finding`.
     """
 
     def __init__(
         self, command: Sequence[str], seconds: float, memory_mb: int, tell: Callable[[Progress], None],
-        work: str = "training",
+        work: str = "training", *, finding: bool = False,
     ) -> None:  # fmt: skip
         self._command = list(command)
         self._seconds = seconds
         self._memory = memory_mb
         self._tell = tell
-        self._work = work
+        self._work, self._finding = work, finding
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._last = Told()
         self._stopped = False
@@ -99,7 +101,7 @@ class Trainer:
         assert process.stderr is not None
         deadline, look = time.monotonic() + self._seconds, 0.0
         with selectors.DefaultSelector() as ears:
-            ears.register(process.stdout, selectors.EVENT_READ, Lines(process.stdout, self._hear))
+            ears.register(process.stdout, selectors.EVENT_READ, Lines(process.stdout, self._hear, MESSAGE_BYTES))
             ears.register(process.stderr, selectors.EVENT_READ, Lines(process.stderr, self._log.append))
             while ears.get_map():
                 heard = ears.select(LOOK_SECONDS)
@@ -122,7 +124,7 @@ class Trainer:
         try:
             told = msgspec.json.decode(line, type=Told)
         except (msgspec.DecodeError, UnicodeEncodeError):
-            self._log.append(line)
+            self._log.append(line[:LINE_BYTES])
             return
         if told.what is not None:
             self._tell(Progress(told.what, told.done, told.total))
@@ -134,7 +136,7 @@ class Trainer:
             return msgspec.structs.replace(broken, log=self.log)
         if self._last.error is not None:
             return Ending(error=self._last.error, remedy=self._last.remedy, log=self.log)
-        training = self._work == "training"
+        training = self._work == "training" and not self._finding
         if status == 0 and (self._last.version if training else self._last.found) is not None:
             return Ending(version=self._last.version, found=self._last.found, log=self.log)
         how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
@@ -155,7 +157,8 @@ class Trainer:
 class Lines:
     """Reads a pipe as it comes and hands on whole lines, the too long ones cut."""
 
-    def __init__(self, pipe: IO[bytes], take: Callable[[str], None]) -> None:
+    def __init__(self, pipe: IO[bytes], take: Callable[[str], None], most: int = LINE_BYTES) -> None:
+        self._most = most
         self._pipe = pipe
         self._take = take
         self._rest = b""
@@ -165,12 +168,12 @@ class Lines:
         got = os.read(self._pipe.fileno(), 65_536)
         *lines, rest = (self._rest + got).split(b"\n")
         # What comes of an endless line after its first bytes is let go, so that it takes no memory here.
-        self._rest = rest[:LINE_BYTES]
+        self._rest = rest[: self._most]
         if not got and rest:
             lines.append(rest)
         for line in lines:
             if line.strip():
-                self._take(line[:LINE_BYTES].decode("utf-8", "replace"))
+                self._take(line[: self._most].decode("utf-8", "replace"))
         return bool(got)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from proffer.app import Pipeline, Settings
 from proffer.core.entities import EntityRef
 from proffer.engine.fitted import unfitted
-from proffer.engine.judge import TARGET
+from proffer.engine.measure import TARGET
 from proffer.engine.metrics import list_metrics
 from proffer.engine.plan import Plan
 from proffer.engine.protocols import Walk, Want

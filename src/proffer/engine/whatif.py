@@ -222,7 +222,7 @@ class Walked:
     def _show(self, decision: Decision, made: Again, other: Again) -> None:
         """Keep what a decision tells of clicks."""
         engine = self.engine
-        window = engine.app.labels.window.total_seconds()
+        window = engine.app.labels_in_force(engine.settings).window.total_seconds()
         why = unusable(decision, self.version.position, engine.clock.now().timestamp() - window)
         if why is None and compare(decision, made.decision)[0] == "differs":
             why = "they do not come out again as they were logged"

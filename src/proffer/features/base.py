@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from proffer.features.batch import Batch
     from proffer.features.encode import EventColumns
 
-ROLES = ("category", "author", "language", "segment")
-PARTS = ("actor", "target", "all", *(f"target.{role}" for role in ROLES), *(f"actor.{role}" for role in ROLES))
+SIDES = ("actor", "target", "group")
+WHOLE = ("actor", "target", "group", "all", "target.group")
+"""The parts that need no attribute but, for two of them, the item's group."""
 Weights = tuple[tuple[str, float], ...]
 """The event types an accumulator takes and what each counts for."""
 
@@ -40,10 +41,12 @@ def graded(weights: Mapping[str, float]) -> Weights:
 class Scope:
     """What a row belongs to: an entity, a pair of them, or everything.
 
-    A part is `actor`, `target`, `target.<role>`, `actor.<role>` (category, author, language, segment) or `all`.
-    When an event is folded, `actor` and `target` are the event's (where they are of the subject's and the item's
-    kind); when rows are read, the query's subject and the candidate. `target.author` of an event whose target is of
-    the subject's kind (a follow, a block) is that target. An event that lacks a part leaves the scope alone.
+    A part is `actor`, `target`, `group`, `<one of these>.<role>` (category, author, language, segment, or the name of
+    an attribute of role `code`) or `all`. When an event is folded, `actor` and `target` are the event's (where they are
+    of the subject's and the item's kind); when rows are read, the query's subject and the candidate. `group`, spelt
+    `target.group` too, is the entity whose member the target is, as of the event's place in the log, or the target
+    itself where it is of that kind. `target.author` of an event whose target is of the subject's kind (a follow, a
+    block) is that target. An event that lacks a part leaves the scope alone.
 
     >>> Scope("user_category", ("actor", "target.category")).pair
     True
@@ -53,9 +56,10 @@ class Scope:
     parts: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        unknown = [part for part in self.parts if part not in PARTS]
+        unknown = [part for part in self.parts if part not in WHOLE and not _of_side(part)]
         if not self.parts or unknown:
-            raise Invalid(f"unknown part {unknown}", field=f"scope {self.name}", remedy=f"Use {', '.join(PARTS)}.")
+            remedy = f"Use {', '.join(WHOLE)}, or a side and a role such as target.category."
+            raise Invalid(f"unknown part {unknown}", field=f"scope {self.name}", remedy=remedy)
         if "actor" in self.parts[1:]:
             raise Invalid("the actor is not the first part", field=f"scope {self.name}", remedy="Name it first.")
 
@@ -74,6 +78,11 @@ class Scope:
     def key(self, part: Callable[[str], Ints]) -> Ints:
         """Return the key of each row (n,), 0 where a part is missing; the same when folding and when reading."""
         return _mixed(part(self.parts[0]), self.rest(part)) if self.pair else part(self.parts[0])
+
+
+def _of_side(part: str) -> bool:
+    side, dot, role = part.partition(".")
+    return side in SIDES and bool(dot and role) and role != "group"
 
 
 def _mixed(left: Ints, right: Ints) -> Ints:

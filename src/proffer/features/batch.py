@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from proffer.features.registry import NOBODY
 if TYPE_CHECKING:
     from proffer.features.reads import Reads
     from proffer.features.state import State
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Batch:
@@ -46,6 +48,7 @@ class Batch:
             self._numbers = np.where(items >= 0, known.item_numbers.view[items] if some else 0, NOBODY)
             self._rows = np.where(items >= 0, known.item_rows.view[items] if some else 0, UNKNOWN)
         self._subject_row = np.array([known.rows[subject]], np.int64)
+        self._groups: tuple[Ints, Ints] | None = None
         self._parts: dict[str, Ints] = {}
         self._index: dict[str, Ints] = {}
         self._read: dict[tuple[str, Amount], Floats] = {}
@@ -89,6 +92,27 @@ class Batch:
         """Return a measure of the subject (1,)."""
         return self._state.registry.encoded.measure(name, self._subject_row)
 
+    def group_measure(self, name: str) -> Floats:
+        """Return a measure of each candidate's group (n,), or (1,) where all are members of one; NaN if unknown."""
+        return self._state.registry.encoded.measure(name, self._group[1])
+
+    def group_sketches(self) -> NDArray[np.float32]:
+        """Return the text sketch of each candidate's group (n, 24), or (1, 24) where all are members of one."""
+        return self._state.registry.encoded.sketches(self._group[1])
+
+    def subject_sketch(self) -> NDArray[np.float32]:
+        """Return the sketch of the subject's own text (1, 24)."""
+        return self._state.registry.encoded.sketches(self._subject_row)
+
+    def attributes(self, side: Literal["actor", "target", "group"]) -> list[Mapping[str, Any]]:
+        """Return what is known of a side, in plain Python: n mappings, or one where it is the same for all.
+
+        For what no key and no measure tells, such as lists; the vectors above are faster.
+        """
+        numbers = {"actor": lambda: [self._subject], "target": self._numbers.tolist, "group": self._group[0].tolist}
+        known = self._state.registry.attributes
+        return [known.get(number, _NOTHING) for number in numbers[side]()]
+
     def published(self) -> Floats:
         """Return when each candidate appeared (n,): its attribute, else its first mention; NaN if unknown."""
         first = np.where(self._numbers == NOBODY, math.nan, self._state.registry.first.view[self._numbers])
@@ -99,6 +123,10 @@ class Batch:
         """Return the text sketch of each candidate (n, 24)."""
         return self._state.registry.encoded.sketches(self._rows)
 
+    def tag_sketches(self) -> NDArray[np.float32]:
+        """Return the sketch of each candidate's tags (n, 16)."""
+        return self._state.registry.encoded.tag_sketches(self._rows)
+
     def _part(self, name: str) -> Ints:
         known = self._state.registry
         if name == "all":
@@ -107,5 +135,22 @@ class Batch:
             return known.keys.view[[self._subject]]
         if name == "target":
             return known.keys.view[self._numbers]
+        if name in ("group", "target.group"):
+            return known.keys.view[self._group[0]]
         side, role = name.split(".")
+        if side == "group":
+            return known.encoded.key(role, self._group[1])
         return known.encoded.key(role, self._subject_row if side == "actor" else self._rows)
+
+    @property
+    def _group(self) -> tuple[Ints, Ints]:
+        """The numbers of the candidates' groups and their rows of attributes: (n,), or (1,) where it is one group."""
+        if self._groups is None:
+            known = self._state.registry
+            groups = np.full(self.n, NOBODY)
+            if known.groups.kind is not None and known.item_ids:
+                groups = np.where(self.items >= 0, known.groups.of_items.view[self.items], NOBODY)
+            if self.n and (groups == groups[0]).all():
+                groups = groups[:1]
+            self._groups = groups, np.array([known.rows[group] for group in groups.tolist()], np.int64)
+        return self._groups

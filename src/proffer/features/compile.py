@@ -51,6 +51,29 @@ def log1p(values: Floats) -> Floats:
 
 
 @compiled
+def broadcast(one: int, other: int) -> int:
+    """Return the length of two vectors together, where one of a single value stands for as many as the other has.
+
+    >>> broadcast(1, 40), broadcast(1, 0)
+    (40, 0)
+    """
+    return max(one, other) if min(one, other) > 0 else 0
+
+
+@compiled
+def signed_log(values: Floats) -> Floats:
+    """Return sign(x) ln(1 + |x|) of each value (n,); NaN stays NaN.
+
+    >>> signed_log(np.array([0.0, 1.0 - math.e]))
+    array([ 0., -1.])
+    """
+    out = np.empty_like(values)
+    for place in range(values.size):
+        out[place] = math.copysign(math.log1p(abs(values[place])), values[place])
+    return out
+
+
+@compiled
 def left_after(ages: Floats, half_life: float) -> Floats:
     """Return `remaining` of each age (n,); NaN stays NaN."""
     out = np.empty_like(ages)

@@ -30,20 +30,23 @@ class EventTypes:
 class EventColumns:
     """A run of n events as columns, with the attributes of actor and target as of each event's place in the log.
 
-    `at` is in epoch seconds, `type` a code, `actor` and `target` are entity numbers (0: nobody), `actor_row` and
-    `target_row` their rows of encoded attributes, `fields` numeric fields (NaN where an event lacks one). `sources`
+    `at` is in epoch seconds, `type` a code, `actor`, `target` and `group` (the target's) are entity numbers (0:
+    nobody), `actor_row`, `target_row` and `group_row` their rows of encoded attributes; where items are nobody's
+    members the group has neither. `fields` are numeric fields (NaN where an event lacks one). `sources`
     and `facts` are the events themselves and the attributes of their actors and targets, kept only where a plain
     feature asks for them.
     """
 
     def __init__(self, registry: Registry, types: EventTypes, columns: tuple[list[Any], ...]) -> None:
-        at, kind, actor, target, actor_row, target_row = columns
+        at, kind, actor, target, actor_row, target_row, group, group_row = columns
         self.at: Floats = np.array(at, np.float64)
         self.type: Ints = np.array(kind, np.int64)
         self.actor: Ints = np.array(actor, np.int64)
         self.target: Ints = np.array(target, np.int64)
         self.actor_row: Ints = np.array(actor_row, np.int64)
         self.target_row: Ints = np.array(target_row, np.int64)
+        self.group: Ints = np.array(group, np.int64)
+        self.group_row: Ints = np.array(group_row, np.int64)
         self.fields: dict[str, Floats] = {}
         self.sources: list[Event] = []
         self.facts: list[Mapping[str, Mapping[str, Any]]] = []
@@ -70,6 +73,16 @@ class EventColumns:
             self._sketches = sketches
         return self._sketches
 
+    def tag_sketches(self) -> Floats:
+        """Return the sketch of each event's target's tags (n, 16), NaN where it has none."""
+        sketches = self._registry.encoded.tag_sketches(self.target_row).astype(np.float64)
+        sketches[~sketches.any(axis=1)] = np.nan
+        return sketches
+
+    def measure(self, name: str) -> Floats:
+        """Return a measure of each event's target (n,), NaN where unknown."""
+        return self._registry.encoded.measure(name, self.target_row)
+
     def _part(self, name: str) -> Ints:
         known = self._registry
         if name == "all":
@@ -78,8 +91,11 @@ class EventColumns:
             return np.where(known.subject_ordinals.view[self.actor] >= 0, known.keys.view[self.actor], 0)
         if name == "target":
             return np.where(known.item_ordinals.view[self.target] >= 0, known.keys.view[self.target], 0)
+        if name in ("group", "target.group"):
+            return known.keys.view[self.group]
         side, role = name.split(".")
-        keys = known.encoded.key(role, self.actor_row if side == "actor" else self.target_row)
+        rows = {"actor": self.actor_row, "target": self.target_row, "group": self.group_row}
+        keys = known.encoded.key(role, rows[side])
         if name == "target.author":
             themselves = np.where(known.subject_ordinals.view[self.target] >= 0, known.keys.view[self.target], 0)
             return np.where(keys == 0, themselves, keys)

@@ -32,11 +32,11 @@ class Source(Stateless):
 
 @dataclass(frozen=True)
 class Number(Stateless):
-    """A number or flag that the candidate (or the subject) declares as an attribute; NaN if unknown."""
+    """A number, flag or level that the candidate (or the subject, or the group) has as an attribute; NaN if unknown."""
 
     name: str
     attribute: str
-    side: Literal["target", "actor"] = "target"
+    side: Literal["target", "actor", "group"] = "target"
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -50,4 +50,5 @@ class Number(Stateless):
 
     def values(self, batch: Batch) -> Floats:
         """Return the numbers."""
-        return (batch.measure if self.side == "target" else batch.subject_measure)(self.attribute)
+        sides = {"target": batch.measure, "actor": batch.subject_measure, "group": batch.group_measure}
+        return sides[self.side](self.attribute)

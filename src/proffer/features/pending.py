@@ -20,6 +20,7 @@ class Pending:
     def __init__(self, registry: Registry, types: EventTypes, fields: tuple[str, ...], *, plain: bool) -> None:
         self._registry, self._types, self._names, self._plain = registry, types, fields, plain
         self._extras = bool(fields) or plain
+        self._grouped = registry.groups.kind is not None
         self._clear()
 
     def number(self, ref: EntityRef, event: Event) -> int:
@@ -30,7 +31,8 @@ class Pending:
     def take(self, events: Sequence[Event], start: int) -> int:
         """Add events from a place on, up to the first that is not of a declared type; return where that stands."""
         codes, rows, numbers = self._types.codes, self._registry.rows, self._registry.numbers
-        at, kind, actors, targets, actor_rows, target_rows = self._columns
+        at, kind, actors, targets, actor_rows, target_rows, groups, group_rows = self._columns
+        grouped, group_of = self._grouped, self._registry.groups.of
         for place in range(start, len(events)):
             event = events[place]
             code = codes.get(event.type)
@@ -51,6 +53,9 @@ class Pending:
             targets.append(other)
             actor_rows.append(rows[actor])
             target_rows.append(rows[other])
+            if grouped:
+                groups.append(group_of[other])
+                group_rows.append(rows[groups[-1]])
         return len(events)
 
     def columns(self) -> EventColumns:
@@ -77,7 +82,7 @@ class Pending:
             self._facts.append({"actor": known.get(actor, _NOTHING), "target": known.get(target, _NOTHING)})
 
     def _clear(self) -> None:
-        self._columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
+        self._columns: tuple[list[Any], ...] = ([], [], [], [], [], [], [], [])
         self._fields: dict[str, list[tuple[int, float]]] = {name: [] for name in self._names}
         self._sources: list[Event] = []
         self._facts: list[Mapping[str, Mapping[str, Any]]] = []

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from proffer.features.accumulators.sums import Decayed, Total
+from proffer.features.accumulators.tally import Exposures, Tallied
 from proffer.features.accumulators.tiles import Window
 from proffer.features.accumulators.times import Sessions
 from proffer.features.base import Accumulator, Amount
@@ -13,7 +14,7 @@ from proffer.features.compile import Floats, Ints, compiled, remaining
 
 Read = tuple[str, Amount]
 """The name of a scope and an amount of its rows."""
-_SLOT, _DECAYED, _WINDOW = 0, 1, 2
+_SLOT, _DECAYED, _WINDOW, _TALLIED, _LARGEST = 0, 1, 2, 3, 4
 
 
 class Reads:
@@ -31,10 +32,14 @@ class Reads:
         steps = [[self.scopes.index(read[0]), *step[0]] for read, step in known]
         self._steps: Ints = np.array(steps, np.int64).reshape(-1, 5)
         self._seconds: Floats = np.array([step[1] for _, step in known], np.float64)
+        graded = {place: read[1].weights for place, read in enumerate(self.keys) if isinstance(read[1], Tallied)}
+        self._grades: Floats = np.zeros((len(known), max((len(each) for each in graded.values()), default=0)))
+        for place, grades in graded.items():
+            self._grades[place, : len(grades)] = grades
 
     def read(self, rows: tuple[Floats, ...], index: tuple[Ints, ...], at: float, n: int) -> list[Floats]:
         """Return each amount (n,) or (1,) in order of `keys`, from rows and the places in them, by scope."""
-        out = _read(rows, index, self._steps, self._seconds, at, n)
+        out = _read(rows, index, self._steps, self._seconds, self._grades, at, n)
         sizes = [len(places) for places in index]
         return [out[place, : sizes[scope]] for place, scope in enumerate(self._steps[:, 0].tolist())]
 
@@ -48,11 +53,17 @@ def _step(amount: Amount, start: int) -> tuple[tuple[int, int, int, int], float]
         return (_DECAYED, start, start + 1, 0), amount.half_life
     if type(amount) is Window:
         return (_WINDOW, start, amount.state.count, amount.tiles), amount.state.hop
+    if type(amount) is Tallied or type(amount) is Exposures:
+        tally = amount.state
+        kind = _TALLIED if type(amount) is Tallied else _LARGEST
+        return (kind, start, start + len(tally.types), 0), tally.half_life
     return ((_SLOT, start, 0, 0), 0.0) if type(amount) is Total else None
 
 
 @compiled
-def _read(rows: tuple[Floats, ...], index: tuple[Ints, ...], steps: Ints, seconds: Floats, at: float, n: int) -> Floats:
+def _read(
+    rows: tuple[Floats, ...], index: tuple[Ints, ...], steps: Ints, seconds: Floats, grades: Floats, at: float, n: int
+) -> Floats:
     out = np.zeros((len(steps), max(n, 1)))
     for step in range(len(steps)):
         table, places = rows[steps[step, 0]], index[steps[step, 0]]
@@ -67,6 +78,16 @@ def _read(rows: tuple[Floats, ...], index: tuple[Ints, ...], steps: Ints, second
             elif kind == _DECAYED:
                 if table[row, first] != 0.0:
                     out[step, place] = table[row, first] * remaining(at - table[row, last], seconds[step])
+            elif kind == _TALLIED:
+                for column in range(first, last):
+                    out[step, place] += grades[step, column - first] * table[row, column]
+                if out[step, place] != 0.0:
+                    out[step, place] *= remaining(at - table[row, last], seconds[step])
+            elif kind == _LARGEST:
+                for column in range(first, last):
+                    out[step, place] = max(out[step, place], table[row, column])
+                if out[step, place] != 0.0:
+                    out[step, place] *= remaining(at - table[row, last], seconds[step])
             else:
                 head = int(table[row, first])
                 for epoch in range(max(now - width, head - last) + 1, min(now, head) + 1):

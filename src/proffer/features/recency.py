@@ -8,7 +8,7 @@ from proffer.features.accumulators.simple import slot, words
 from proffer.features.accumulators.times import Stamp
 from proffer.features.base import Accumulator, Column, Stateless
 from proffer.features.batch import Batch
-from proffer.features.compile import Floats, left_after, log1p
+from proffer.features.compile import Floats, left_after, log1p, signed_log
 from proffer.features.live import DAY, HOUR
 
 
@@ -105,3 +105,45 @@ class Freshness(Stateless):
     def values(self, batch: Batch) -> Floats:
         """Return what is left of 1."""
         return left_after(batch.at - batch.published(), self.half_life)
+
+
+@dataclass(frozen=True)
+class GroupAge(Stateless):
+    """ln(1 + hours since the candidate's group was published), NaN where it does not say."""
+
+    name: str
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return its column."""
+        return (Column(self.name, "ln(1 + hours since publication of the group)"),)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the attribute."""
+        return ("published",)
+
+    def values(self, batch: Batch) -> Floats:
+        """Return the logarithms."""
+        return log1p(np.maximum(batch.at - batch.group_measure("published"), 0.0) / HOUR)
+
+
+@dataclass(frozen=True)
+class Left(Stateless):
+    """ln(1 + hours until the candidate expires), below 0 when it has; NaN where it does not say."""
+
+    name: str
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return its column."""
+        return (Column(self.name, "ln(1 + hours until it expires)"),)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the attribute."""
+        return ("expires",)
+
+    def values(self, batch: Batch) -> Floats:
+        """Return the logarithms."""
+        return signed_log((batch.measure("expires") - batch.at) / HOUR)

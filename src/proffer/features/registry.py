@@ -11,6 +11,7 @@ from proffer.core.entities import EntityRef, stable_key
 from proffer.core.schema import Schema
 from proffer.features.attributes import UNKNOWN, AttributeTable
 from proffer.features.compile import Ints
+from proffer.features.groups import NONE, Groups
 from proffer.features.vector import Vector
 
 NOBODY = 0
@@ -30,6 +31,7 @@ class Registry:
         self.rows: list[int] = [UNKNOWN]
         self.attributes: dict[int, dict[str, Any]] = {}
         self.encoded = AttributeTable(schema, subject)
+        self.groups = Groups(schema, item)
         self.item_ids: list[str] = []
         self.item_numbers = Vector(np.int64)
         self.item_rows = Vector(np.int64)
@@ -43,6 +45,7 @@ class Registry:
         self._aliases: dict[int, list[EntityRef]] = {}
         self._retired: list[int] = []
         self._number(0.0, 0, -1, -1)
+        self.groups.add(NOBODY, "", -1)
 
     def add(self, ref: EntityRef, at: float) -> int:
         """Return a number for an entity that is mentioned for the first time."""
@@ -60,20 +63,26 @@ class Registry:
             self.deleted.append(False)
             self.revised.append(0)
         self._number(at, stable_key(ref.kind, ref.id), subject, item)
+        self.groups.add(number, ref.kind, item)
         self.numbers[ref] = number  # last, so that who looks it up meanwhile finds it whole or not at all
         return number
 
-    def set(self, number: int, values: Mapping[str, Any], sequence: int) -> None:
-        """Add to what is known of an entity from a sequence on; null unsets."""
+    def set(self, number: int, values: Mapping[str, Any], sequence: int, at: float) -> None:
+        """Add to what is known of an entity from a sequence on; null unsets. A group it names is mentioned by that."""
         merged = {**self.attributes.get(number, {}), **values}
         self.attributes[number] = {name: value for name, value in merged.items() if value is not None}
         row = self.encoded.add(self.refs[number].kind, self.attributes[number])
         self._point(number, row, sequence, deleted=False)
+        self._join(number, at)
+        self.groups.gone.discard(number)
 
     def delete(self, number: int, sequence: int) -> None:
-        """Forget an entity's attributes and take it off the catalogue."""
+        """Forget an entity's attributes and take it off the catalogue; a group keeps its members, but is gone."""
         self.attributes.pop(number, None)
         self._point(number, UNKNOWN, sequence, deleted=True)
+        self._join(number, 0.0)
+        if self.refs[number].kind == self.groups.kind:
+            self.groups.gone.add(number)
 
     def merge(self, into: int, other: int, sequence: int) -> None:
         """Let every name of `other` lead to `into` from now on; `into` learns the attributes it lacks."""
@@ -82,8 +91,16 @@ class Registry:
         self.numbers.update(dict.fromkeys(aliases, into))
         theirs = self.attributes.pop(other, None)
         self._point(other, UNKNOWN, sequence, deleted=True)
+        self._join(other, 0.0)
+        if self.refs[into].kind == self.groups.kind:
+            self.groups.merge(into, other, self.item_numbers.view)
         if theirs is not None and not self._is_deleted(into):
-            self.set(into, {**theirs, **self.attributes.get(into, {})}, sequence)
+            self.set(into, {**theirs, **self.attributes.get(into, {})}, sequence, self.first.view[into])
+
+    def names(self, ref: EntityRef) -> tuple[EntityRef, ...]:
+        """Return every name an entity has: the one it goes by, and those of what was merged into it."""
+        number = self.numbers.get(ref)
+        return (ref,) if number is None else (self.refs[number], *self._aliases.get(number, ()))
 
     def settle(self) -> None:
         """Free the attribute rows that were replaced, once no event refers to them any more."""
@@ -105,6 +122,7 @@ class Registry:
             "revised": self.revised.view.copy(),
             "attributes": np.frombuffer(msgspec.json.encode(list(self.attributes.items())), np.uint8),
             "aliases": np.frombuffer(msgspec.json.encode(aliased), np.uint8),
+            "gone": np.array(sorted(self.groups.gone), np.int64),
             "known": known,
         }
         ids = {f"ids.{name}": part for name, part in texts([ref.id for ref in self.refs]).items()}
@@ -130,6 +148,9 @@ class Registry:
             self._point(number, row, 0, deleted=self._is_deleted(number))
         self._retired = []
         self.revised.view[:] = arrays["revised"]
+        for number in self.attributes:
+            self._join(number, 0.0)
+        self.groups.gone = set(arrays["gone"].tolist())
 
     def _number(self, at: float, key: int, subject: int, item: int) -> None:
         self.first.append(at)
@@ -138,8 +159,22 @@ class Registry:
         self.item_ordinals.append(item)
 
     def _is_deleted(self, number: int) -> bool:
+        if number in self.groups.gone:
+            return True
         item = int(self.item_ordinals.view[number])
         return item >= 0 and bool(self.deleted.view[item])
+
+    def _join(self, number: int, at: float) -> None:
+        """Make an item a member of the group that its attributes name now."""
+        if self.groups.kind is None or self.refs[number].kind != self._item:
+            return
+        named = self.groups.named(self.attributes.get(number, {}))
+        group = NONE
+        if named is not None:
+            ref = EntityRef(self.groups.kind, named)
+            known = self.numbers.get(ref)
+            group = self.add(ref, at) if known is None else known
+        self.groups.join(number, int(self.item_ordinals.view[number]), group)
 
     def _point(self, number: int, row: int, sequence: int, *, deleted: bool) -> None:
         self._retired.append(self.rows[number])

@@ -77,6 +77,11 @@ class ScopeRows:
         if self.scope.parts == ("target",):
             self._merge(registry.keys.view[[into]], registry.keys.view[[other]])
 
+    def merge_group(self, into: int, other: int, registry: Registry) -> None:
+        """Merge the row of one group (entity number) into that of another; pairs with the other stay behind."""
+        if self.scope.parts in (("group",), ("target.group",)):
+            self._merge(registry.keys.view[[into]], registry.keys.view[[other]])
+
     def owned(self, number: int) -> tuple[Ints, Floats]:
         """Return the other keys (r,) and copies of the rows (r, width) of an actor's pairs, the newest first."""
         rows = self._by_actor.rows(number) if self._owned else np.zeros(0, np.int64)

@@ -34,7 +34,7 @@ from proffer.features.rows import ScopeRows
 from proffer.features.view import FeatureView
 
 _RUN = 1 << 15
-_FORMAT = 2
+_FORMAT = 3
 """Goes up whenever a snapshot holds other arrays, so that an older one is passed over and the log replayed."""
 _FACTS = (ENTITY_SET, ENTITY_DELETE, ENTITY_MERGE, SETTINGS_SET, ENTITY_ERASE, ERASED)
 
@@ -82,7 +82,8 @@ class State:
         """Return what a snapshot must agree in to be restored: the view, and what this state keeps beside it."""
         events = [(event.name, event.weight) for event in self.schema.events.values()]
         kinds = [
-            (kind.name, [(a.name, a.type, a.role) for a in kind.attributes]) for kind in self.schema.entities.values()
+            (kind.name, [(a.name, a.type, a.role, a.kind, a.levels) for a in kind.attributes])
+            for kind in self.schema.entities.values()
         ]
         declared = f"{_FORMAT} {self.view.version} {self.layout!r} {events} {kinds} {self.subject_kind} {self.kind}"
         return blake2b(declared.encode(), digest_size=8).hexdigest()
@@ -153,7 +154,11 @@ class State:
         return np.where(np.isnan(stated), self.registry.first.view[numbers], stated)
 
     def column(self, role: str, ordinals: Ints | None = None) -> Ints:
-        """Return the keys of a role of each item, or of each of these (n,), 0 where unknown."""
+        """Return the keys of a role, a code or the group of each item, or of each of these (n,), 0 where unknown."""
+        if role == "group":
+            groups = self.registry.groups.of_items.view
+            keys: Ints = self.registry.keys.view[groups if ordinals is None else groups[ordinals]]
+            return keys
         rows = self.registry.item_rows.view
         return self.registry.encoded.key(role, rows if ordinals is None else rows[ordinals])
 
@@ -166,6 +171,24 @@ class State:
     def available(self) -> NDArray[np.bool_]:
         """Return which items exist (n,)."""
         return ~self.registry.deleted.view
+
+    @property
+    def group_kind(self) -> str | None:
+        """Return the kind of entity whose members items are, None where they are nobody's."""
+        return self.registry.groups.kind
+
+    def has_group(self, group: str) -> bool:
+        """Return whether something is known of a group by this id, be it only that something names it."""
+        number = self._group_number(group)
+        return number != NOBODY and number not in self.registry.groups.gone
+
+    def members(self, group: str) -> Ints:
+        """Return the ordinals of the items that are members of a group now (m,), ascending: in order of first mention.
+
+        An item is a member while its attribute of role `group` names the group, so none that was deleted is. A group
+        that nobody mentioned, or that was deleted, has none. Read only.
+        """
+        return self.registry.groups.members(self._group_number(group))
 
     def interactions(self) -> Interactions:
         """Return every interaction so far, as views of the live arrays."""
@@ -296,7 +319,7 @@ class State:
             return
         actor = pending.number(event.actor, event)
         if event.type == ENTITY_SET:
-            self.registry.set(actor, event.fields, event.sequence)
+            self.registry.set(actor, event.fields, event.sequence, event.at.timestamp())
         elif event.type == ENTITY_DELETE:
             self.registry.delete(actor, event.sequence)
         elif event.target is not None:
@@ -319,6 +342,8 @@ class State:
                 held.merge_actor(into, other, known)
             if items[into] >= 0:
                 held.merge_target(into, other, known)
+            if known.refs[into].kind == known.groups.kind:
+                held.merge_group(into, other, known)
         if subjects[into] >= 0:
             self._history.merge_subjects((into, int(subjects[into])), (other, int(subjects[other])))
         if items[into] >= 0:
@@ -334,6 +359,10 @@ class State:
                 held.fold(events, len(self.registry.refs))
             self._history.fold(events, self.registry)
         self.registry.settle()
+
+    def _group_number(self, group: str) -> int:
+        kind = self.registry.groups.kind
+        return NOBODY if kind is None else self.registry.numbers.get(EntityRef(kind, group), NOBODY)
 
     def _scope(self, name: str) -> ScopeRows:
         if name not in self.scopes:

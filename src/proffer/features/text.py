@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proffer.core.entities import stable_key
-from proffer.features.accumulators.vectors import Sketch
+from proffer.features.accumulators.vectors import Sketch, Tags
 from proffer.features.attributes import primary_language
 from proffer.features.base import Accumulator, Column, Stateless
 from proffer.features.batch import Batch
@@ -60,6 +60,37 @@ class ProfileCosine:
         if index[0] < 0:
             return np.full(1, math.nan)
         return _cosines(rows[index[0], start : start + self.of.width].copy(), batch.sketches())
+
+
+@dataclass(frozen=True)
+class TagCosine:
+    """Cosine of the subject's decayed sketch of tags and the candidate's; NaN where either is without tags."""
+
+    name: str
+    scope: str
+    of: Tags
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return its column."""
+        return (Column(self.name, "cos(tags of what was wanted, tags of the candidate)", self.of.window),)
+
+    @property
+    def states(self) -> tuple[tuple[str, Accumulator], ...]:
+        """Return the sketch of tags."""
+        return ((self.scope, self.of),)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return tags."""
+        return ("tags",)
+
+    def values(self, batch: Batch) -> Floats:
+        """Return the cosines; the profile is the subject's, so the scope has one row for all candidates."""
+        rows, start, index = batch.slots(self.scope, self.of)
+        if index[0] < 0:
+            return np.full(1, math.nan)
+        return _cosines(rows[index[0], start : start + self.of.width].copy(), batch.tag_sketches())
 
 
 @dataclass(frozen=True)

@@ -145,10 +145,23 @@ class Ranker(Protocol):
 
 @runtime_checkable
 class Contributing(Protocol):
-    """A ranker that can tell what each column adds."""
+    """A ranker that can tell what each column adds.
+
+    One that also has `by_row`, and it is true, tells of a row the same whatever else is in the list: then some rows can
+    be asked about without the others.
+    """
 
     def contributions(self, X: NDArray[np.float32], columns: Sequence[str]) -> NDArray[np.float32]:
         """Return what each column adds to each row's score (n, d), beside what is the same for all rows."""
+        ...
+
+
+@runtime_checkable
+class Gaining(Protocol):
+    """A ranker that can tell how much each column gained while it learned."""
+
+    def gained(self) -> Mapping[str, float]:
+        """Return what each column gained in all, 0 or more, in the ranker's own units."""
         ...
 
 
@@ -219,13 +232,29 @@ def can_score_some(retriever: object) -> TypeGuard[Partial]:
     return Partial in _abilities(type(retriever))
 
 
+def gained(ranker: Ranker) -> dict[str, float]:
+    """Return what each column of a ranker gained, nothing where it cannot tell."""
+    return dict(ranker.gained()) if isinstance(ranker, Gaining) else {}
+
+
+def can_tell_alike(retriever: object) -> TypeGuard[Similar]:
+    """Return whether a retriever is `Similar`, itself or by what it passes on to."""
+    return Similar in _abilities(type(retriever)) or isinstance(retriever, Similar)
+
+
+def can_tell_parts(ranker: object) -> TypeGuard[Contributing]:
+    """Return whether a ranker is `Contributing`, itself or by what it passes on to."""
+    return Contributing in _abilities(type(ranker)) or isinstance(ranker, Contributing)
+
+
 _known: dict[type, frozenset[Any]] = {}
 
 
 def _abilities(kind: type) -> frozenset[Any]:
-    """Return which of the two a class is; looked at once, as a look takes longer than many a retriever's scores."""
+    """Return which of these a class is; looked at once, as a look takes longer than many a retriever's scores."""
     if kind not in _known:
-        _known[kind] = frozenset(protocol for protocol in (Weighable, Partial) if issubclass(kind, protocol))
+        every = (Weighable, Partial, Similar, Contributing)
+        _known[kind] = frozenset(protocol for protocol in every if issubclass(kind, protocol))
     return _known[kind]
 
 

@@ -106,6 +106,10 @@ class World:
         """Return which items are not deleted (n,)."""
         return np.array([not self.posts.get(post, {}).get("deleted", False) for post in self.ids], np.bool_)
 
+    def members(self, group: str) -> NDArray[np.int64]:  # noqa: ARG002
+        """Return nothing: posts are members of no group."""
+        return np.empty(0, np.int64)
+
     def interactions(self) -> Interactions:
         """Return all that happened, as the arrays themselves."""
         return self._interactions

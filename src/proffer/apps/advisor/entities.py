@@ -22,7 +22,9 @@ ASSESSMENT = EntityKind(
         Attribute("goals", "text", "What the assessment is for, in words.", "text"),
         Attribute("owner", "text", "Id of the user whose it is: who is meant where a request names no user.", "author"),
         Attribute("industry", "text", "Industry of the company.", "segment"),
-        Attribute("company_size", "text", "Size of the company.", levels=("small", "medium", "large", "enterprise")),
+        Attribute(
+            "company_size", "text", "Size of the company.", "code", levels=("small", "medium", "large", "enterprise")
+        ),
         Attribute("employees", "number", "People in the company."),
         Attribute("budget", "number", "What may be spent, a month, in the currency of savings and costs."),
         Attribute("spend", "number", "What is spent now, a month."),

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from proffer.app import App, Pipeline, Rule, Template
+from proffer.app import App, Objective, Pipeline, Rule, Template
 from proffer.apps.feed.eligible import Expiry, NotBlocked, NotHidden, Visibility
 from proffer.apps.feed.features import view
 from proffer.apps.feed.simulate import Toy
@@ -52,7 +52,14 @@ POST = EntityKind(
 )
 SECONDS = Field("seconds", "number", "Dwell time in seconds.", minimum=0, maximum=86_400)
 EVENTS = (
-    EventType("impression", "user", ("post",), (), 0.0, "The post stood on the user's screen."),
+    EventType(
+        "impression",
+        "user",
+        ("post",),
+        (Field("position", "number", "The place on the screen, from 1.", minimum=1),),
+        0.0,
+        "The post stood on the user's screen.",
+    ),
     EventType("view", "user", ("post",), (SECONDS,), 1.0, "The user opened the post."),
     EventType("like", "user", ("post",), (), 2.0, "The user liked it."),
     EventType("comment", "user", ("post",), (), 3.0, "The user wrote under it."),
@@ -166,6 +173,10 @@ HOME = Pipeline(
     eligible=ELIGIBLE,
     rules=(Rule(do="seen_out", name="not seen yet"),),
     templates=TEMPLATES,
+    objectives={
+        "relevance": Objective(en="likely to be opened", sv="blir troligen öppnat"),
+        "fresh": Objective(column="i_freshness", en="fresh", sv="färskt"),
+    },
 )  # fmt: skip
 SIMILAR = Pipeline(
     name="similar",
@@ -188,5 +199,6 @@ app = App(
     pipelines=(HOME, SIMILAR),
     response=("i_ctr_decay", "i_impr_log"),
     impression="impression",
+    values={"view": "seconds"},
     simulate=Toy,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,17 @@ COUNTRIES = ("SE", "NO", "FI")
 SIZES = {"small": (100, 600, 14), "medium": (400, 1500, 30)}
 HALF_LIFE = timedelta(hours=20)
 SHOWN = 8
+RATES = {"click-through": ("view", "impression"), "views a list": ("view", "list"), "hidden a list": ("hide", "list")}
+"""What a simulation counts per what."""
+
+
+class Visit(NamedTuple):
+    """A user opens the feed; `number` makes what he does the same whatever else happens."""
+
+    subject: str
+    at: datetime
+    number: int
+    group: None = None
 
 
 class Toy:
@@ -34,6 +46,7 @@ class Toy:
     def __init__(self, seed: int = 0, size: str = "small") -> None:
         if size not in SIZES:
             raise Invalid(f"unknown size {size[:20]!r}", field="size", remedy=f"Use {' or '.join(SIZES)}.")
+        self.seed, self.start, self.rates = seed, START, RATES
         self.rng = np.random.default_rng(seed)
         self.users, self.posts, self.days = SIZES[size]
         self.tastes = self.rng.dirichlet(np.full(len(CATEGORIES), 0.35), self.users)
@@ -52,6 +65,41 @@ class Toy:
         """Return the chance that the user opens the post when shown it at that time; 0 before it appears."""
         return float(self._chances(int(subject[1:]) - 1, (at - START) / timedelta(hours=1))[int(item[1:]) - 1])
 
+    def utilities(self, subject: str, items: Sequence[str], at: datetime) -> NDArray[np.float64]:
+        """Return the utility of each of these posts (n,)."""
+        rows = [int(item[1:]) - 1 for item in items]
+        return self._chances(int(subject[1:]) - 1, (at - START) / timedelta(hours=1))[rows]
+
+    def news(self, day: int) -> list[Event]:
+        """Return what appears on a day (from 0): its posts; before the first, users and whom they follow."""
+        posts = [post for post in range(self.posts) if self.born[post] // 24 == day]
+        return [*(self._people() if day == 0 else ()), *(self._post(post) for post in posts)]
+
+    def visits(self, day: int) -> list[Visit]:
+        """Return who opens the feed on a day, in order of time."""
+        rng = np.random.default_rng([self.seed, 1, day])
+        coming = np.flatnonzero(rng.random(self.users) < 0.7)
+        hours = np.sort(np.clip(rng.normal(18, 3, len(coming)), 0, 23.9))
+        rng.shuffle(coming)
+        return [
+            Visit(f"u{user + 1}", START + timedelta(days=day, hours=hour), day * self.users + number)
+            for number, (user, hour) in enumerate(zip(coming.tolist(), hours.tolist(), strict=True))
+        ]
+
+    def answers(self, visit: Visit, slate: Sequence[str], query_id: str) -> list[Event]:
+        """Return what the user does with a slate, in order of time: he looks at all of it."""
+        luck = np.random.default_rng([self.seed, 2, visit.number]).random((self.posts, 2))
+        chances, found = self.utilities(visit.subject, slate, visit.at), []
+        for place, item in enumerate(slate):
+            hour, target = (visit.at - START) / timedelta(hours=1) + place / 360, EntityRef("post", item)
+            acts = ["impression"]
+            if luck[int(item[1:]) - 1, 0] < chances[place]:
+                acts.append("view")
+            elif luck[int(item[1:]) - 1, 1] < 0.02:
+                acts.append("hide")
+            found += [self._event(act, hour, visit.subject, target, query_id=query_id) for act in acts]
+        return found
+
     def _chances(self, user: int, hour: float) -> NDArray[np.float64]:
         age = hour - self.born
         fresh = np.where(age >= 0, 0.5 ** (np.maximum(age, 0) / (HALF_LIFE / timedelta(hours=1))), 0.0)
@@ -64,15 +112,18 @@ class Toy:
         return int(self.author[int(np.argmax(mine))])
 
     def _happen(self) -> Iterator[Event]:
+        yield from self._people()
+        for post in range(self.posts):
+            yield self._post(post)
+        for user in range(self.users):
+            yield from self._sessions(user)
+
+    def _people(self) -> Iterator[Event]:
         for user in range(self.users):
             country = COUNTRIES[user % len(COUNTRIES)]
             yield self._event(ENTITY_SET, 0.0, f"u{user + 1}", fields={"name": f"User {user + 1}", "country": country})
         for user, author in sorted(self.follows):
             yield self._event("follow", 0.5, f"u{user + 1}", EntityRef("user", f"u{author + 1}"))
-        for post in range(self.posts):
-            yield self._post(post)
-        for user in range(self.users):
-            yield from self._sessions(user)
 
     def _post(self, post: int) -> Event:
         category = CATEGORIES[self.category[post]]
@@ -109,7 +160,7 @@ class Toy:
 
     def _event(
         self, type: str, hour: float, actor: str, target: EntityRef | None = None, *, kind: str = "user",
-        fields: Mapping[str, object] | None = None,
+        fields: Mapping[str, object] | None = None, query_id: str | None = None,
     ) -> Event:  # fmt: skip
         at = START + timedelta(hours=hour)
         return Event(
@@ -118,5 +169,6 @@ class Toy:
             at=at,
             actor=EntityRef(kind, actor),
             target=target,
+            query_id=query_id,
             fields=fields or {},
         )

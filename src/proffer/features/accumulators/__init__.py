@@ -3,20 +3,24 @@
 from proffer.features.accumulators.lists import LastN
 from proffer.features.accumulators.marks import LastGrade, flag
 from proffer.features.accumulators.sums import Decayed, DecayGrid, Total, decay
+from proffer.features.accumulators.tally import Tally
 from proffer.features.accumulators.tiles import Tiles, Window
 from proffer.features.accumulators.times import Sessions, Stamp
-from proffer.features.accumulators.vectors import Blocks, Moments, Sketch
+from proffer.features.accumulators.vectors import Blocks, Declared, Moments, Sketch, Tags
 
 __all__ = [
     "Blocks",
     "DecayGrid",
     "Decayed",
+    "Declared",
     "LastGrade",
     "LastN",
     "Moments",
     "Sessions",
     "Sketch",
     "Stamp",
+    "Tags",
+    "Tally",
     "Tiles",
     "Total",
     "Window",

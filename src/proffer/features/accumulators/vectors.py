@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from proffer.features.accumulators.simple import Simple, hashed_once, words
+from proffer.features.accumulators.simple import Simple, decayed_slot, hashed_once, words
 from proffer.features.base import Weights
-from proffer.features.compile import Floats, Ints, compiled, remaining
-from proffer.features.sketch import DIMENSIONS
+from proffer.features.compile import Floats, Ints, compiled, remaining, signed_log
+from proffer.features.sketch import DIMENSIONS, TAGS
 
 if TYPE_CHECKING:
     from proffer.features.encode import EventColumns
@@ -95,6 +95,51 @@ class Moments(Vectorial):
         x = np.clip(events.fields[self.field], self.low, self.high)
         return np.column_stack((np.where(np.isnan(x), np.nan, 1.0), x, x * x))
 
+    @property
+    def number(self) -> "Moment":
+        """Return how many values there were, as an amount."""
+        return Moment(self, 0)
+
+    @property
+    def total(self) -> "Moment":
+        """Return the sum of the values, as an amount."""
+        return Moment(self, 1)
+
+
+@hashed_once
+@dataclass(frozen=True)
+class Moment:
+    """Number (0), sum (1) or sum of squares (2) of decayed moments, as an amount."""
+
+    state: Moments
+    power: int
+
+    @property
+    def window(self) -> str:
+        """Return the half-life in words."""
+        return self.state.window
+
+    def read(self, rows: Floats, start: int, index: Ints, at: float) -> Floats:
+        """Return the moments at `at`."""
+        state = self.state
+        return decayed_slot(rows, start + self.power, start + state.width, index, at, state.half_life)
+
+
+@hashed_once
+@dataclass(frozen=True)
+class Declared(Vectorial):
+    """Number, sum and sum of squares of sign(x) ln(1 + |x|) of a number that the targets of events declare."""
+
+    weights: Weights
+    attribute: str
+    half_life: float
+    width = 3
+
+    def added(self, events: "EventColumns") -> Floats:
+        """Return (1, x, x^2), NaN where the target does not say."""
+        x = signed_log(events.measure(self.attribute))
+        return np.column_stack((np.where(np.isnan(x), np.nan, 1.0), x, x * x))
+
 
 @hashed_once
 @dataclass(frozen=True)
@@ -124,3 +169,17 @@ class Sketch(Vectorial):
     def added(self, events: "EventColumns") -> Floats:
         """Return the sketch of each event's target."""
         return events.sketches()
+
+
+@hashed_once
+@dataclass(frozen=True)
+class Tags(Vectorial):
+    """Decayed sum of the sketches of the tags of targets; a target without tags adds nothing."""
+
+    weights: Weights
+    half_life: float
+    width = TAGS
+
+    def added(self, events: "EventColumns") -> Floats:
+        """Return the sketch of each event's target's tags."""
+        return events.tag_sketches()

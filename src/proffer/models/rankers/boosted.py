@@ -44,11 +44,13 @@ class Boosted:
 
     name = "boosted"
     objective = ""
+    by_row = True
 
     def __init__(self, **growth: Any) -> None:
         self.growth = Growth(**growth)
         self.columns: tuple[str, ...] = ()
         self.trees: Trees | None = None
+        self.gains: tuple[float, ...] = ()
 
     def fit(
         self, X: NDArray[np.float32], y: NDArray[np.float64], sizes: NDArray[np.int64], *,
@@ -66,7 +68,9 @@ class Boosted:
         if parts is not None:
             rounds = self._rounds(*parts, seed)
         self.columns = tuple(columns)
-        self.trees = Trees.read(self._grown(lists, seed, rounds).model_to_string(num_iteration=rounds))
+        grown = self._grown(lists, seed, rounds)
+        self.trees = Trees.read(grown.model_to_string(num_iteration=rounds))
+        self.gains = tuple(grown.feature_importance("gain", iteration=rounds).tolist())
         self.trees.check(len(self.columns))
         return self
 
@@ -82,13 +86,19 @@ class Boosted:
         out[:, [places[name] for name in self.columns]] = found[:, :-1]
         return out
 
+    def gained(self) -> dict[str, float]:
+        """Return how much the splits by each column lowered the loss."""
+        return dict(zip(self.columns, self.gains, strict=False))
+
     def parameters(self) -> Parameters:
-        """Return how the trees were grown, the names of their columns, and the trees."""
-        return {"growth": asdict(self.growth), "columns": list(self.columns)}, self._fitted().arrays()
+        """Return how the trees were grown, their columns and what each gained, and the trees."""
+        told = {"growth": asdict(self.growth), "columns": list(self.columns), "gains": list(self.gains)}
+        return told, self._fitted().arrays()
 
     def restore(self, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Take over trees and return self. Raises Corrupt where the arrays are none."""
         self.growth, self.columns = Growth(**values["growth"]), tuple(values["columns"])
+        self.gains = tuple(values.get("gains", ()))
         self.trees = Trees.restore(arrays, len(self.columns))
         return self
 

@@ -150,6 +150,14 @@ class LinearRanker:
         out[:, [places[name] for name in self.columns]] = found
         return out
 
+    def gained(self) -> dict[str, float]:
+        """Return the weight of each column by size, of all inputs it gives, in grades a standard deviation."""
+        d = len(self.columns)
+        size = np.abs(self.weights)
+        total = size[:d] + size[d : 2 * d]
+        total[self.flagged > 0] += size[2 * d :]
+        return dict(zip(self.columns, total.tolist(), strict=True))
+
     def parameters(self) -> Parameters:
         """Return the penalty, the names of the columns, and what they are standardised and weighted by."""
         arrays = {"mean": self.mean, "spread": self.spread, "flagged": self.flagged, "weights": self.weights}

@@ -17,6 +17,21 @@ def percentiles(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     return cast("NDArray[np.float64]", _percentiles(scores))
 
 
+def middle_percentiles(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return where each value stands among the known ones (m,): 0 the lowest, 1 the highest, equals share the middle.
+
+    An unknown value (NaN), and an only one, stands in the middle: 0.5.
+
+    >>> middle_percentiles(np.array([3.0, np.nan, 1.0, 3.0, 9.0]))
+    array([0.5, 0.5, 0. , 0.5, 1. ])
+    """
+    known = np.sort(values[~np.isnan(values)])
+    if len(known) < 2:
+        return np.full(len(values), 0.5)
+    below, above = np.searchsorted(known, values, "left"), np.searchsorted(known, values, "right")
+    return np.where(np.isnan(values), 0.5, (below + above - 1) / (2.0 * (len(known) - 1)))
+
+
 def standings(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return z-score and rank percentile of each column of a list (m, s) side by side (m, 2 s), NaN where unknown.
 

@@ -24,8 +24,11 @@ class Content(ScoringRetriever):
 
     A vector is the sum of bags of length 1: for each of `texts` its character 3-5-grams and its words, and one of all
     `facts` together (attributes whose values are labels, or lists of them); `weigh` lengthens or shortens the part of
-    an attribute. Bags are hashed with signs into `dims` dimensions and weighted by a rarity per hash bucket that `fit`
-    learns (all equal before). New items need no fit. Without any of these attributes nothing is proposed.
+    an attribute. Where `shares` are given, a vector is of these attributes alone, each with such a part of its squared
+    length as its share is of those of the attributes that say something: two items alike in one of them and in nothing
+    else are as alike as its share. Bags are hashed with signs into `dims` dimensions and weighted by a rarity per hash
+    bucket that `fit` learns (all equal before). New items need no fit. Without any of these attributes nothing is
+    proposed.
     """
 
     name = "content"
@@ -34,9 +37,11 @@ class Content(ScoringRetriever):
     def __init__(
         self, texts: tuple[str, ...] = ("title", "text"),
         facts: tuple[str, ...] = ("category", "author", "tags", "language"),
-        *, dims: int = 256, recent: int = 30, half_life: float = 30 * DAY,
+        *, shares: Mapping[str, float] | None = None, dims: int = 256, recent: int = 30, half_life: float = 30 * DAY,
     ) -> None:  # fmt: skip
-        self.texts, self.facts = texts, facts
+        self.shares = dict(shares or {})
+        self.texts = tuple(name for name in texts if not self.shares or name in self.shares)
+        self.facts = tuple(name for name in facts if not self.shares or name in self.shares)
         self.dims = dims
         self.recent = recent
         self.half_life = half_life
@@ -136,6 +141,9 @@ class Content(ScoringRetriever):
         return (3 * 4 * self.dims + 24) * items + 12 * BUCKETS
 
     def _bags(self, attributes: Mapping[str, Any]) -> Iterator[tuple[Bag, float]]:
+        if self.shares:
+            yield from self._shared(attributes)
+            return
         for name in self.texts:
             if isinstance(attributes.get(name), str):
                 yield from ((bag, self.weights.get(name, 1.0)) for bag in text_bags(attributes[name]))
@@ -145,6 +153,18 @@ class Content(ScoringRetriever):
             if labels:
                 share = math.sqrt(len(labels) / total)
                 yield fact_bag((name, label) for label in labels), share * self.weights.get(name, 1.0)
+
+    def _shared(self, attributes: Mapping[str, Any]) -> Iterator[tuple[Bag, float]]:
+        """Return the bags of each attribute, together as long as the root of its share."""
+        for name in self.texts:
+            bags = text_bags(attributes[name]) if isinstance(attributes.get(name), str) else []
+            for bag in bags:
+                yield bag, math.sqrt(self.shares[name] / len(bags)) * self.weights.get(name, 1.0)
+        for name in self.facts:
+            labels = _labels(attributes.get(name))
+            if labels:
+                bag = fact_bag((name, label) for label in labels)
+                yield bag, math.sqrt(self.shares[name]) * self.weights.get(name, 1.0)
 
 
 def _labels(value: Any) -> list[str]:

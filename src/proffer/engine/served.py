@@ -1,0 +1,233 @@
+"""The lists protocol: lists that were really shown, oldest to newest, each read as it was, judged by its answers."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from proffer.core.decisions import Decision
+from proffer.engine.lists import Answers, Standing, sample
+from proffer.engine.logged import NOBODY, Joined, Replayed
+from proffer.engine.metrics import gains
+from proffer.engine.past import DAY, Past, moment
+from proffer.engine.pool import rules_of
+from proffer.engine.protocols import PHASES, Judged, Span, Want
+from proffer.engine.serve import Asked
+from proffer.engine.shown import shown_lists
+from proffer.engine.walking import Walking
+from proffer.features.state import State
+from proffer.models.examination import FEWEST_ANSWERS, FEWEST_LISTS, Examination
+
+SPLIT = 0.2
+"""The newest lists that are reported on, as a share of all that were answered."""
+SHARES = (0.1, 0.7)
+"""Where the learn and the choose phase begin among the lists before the report."""
+LOOKED_AT = 1_500
+"""So many of the newest lists before the report tell where people look."""
+
+
+class Answered(NamedTuple):
+    """A list with what its answers say of each item together."""
+
+    joined: Joined
+    found: Answers
+
+    @property
+    def decision(self) -> Decision:
+        """Return what was shown, when, to whom."""
+        return self.joined.decision
+
+
+class ListsWalk(Walking):
+    """Answered lists in order of the log, each asked of the state as of just before it was shown.
+
+    The report covers `since` to `until` (epoch seconds), or the newest `split` of the lists; nothing before `lookback`
+    days before the end takes part. What answered an earlier list after the report began is not read. Unless `debias`,
+    what was not answered was not wanted, wherever it stood and whether it was shown at all. A boundary is each day on
+    which a list of a phase was shown.
+    """
+
+    name = "lists"
+
+    def __init__(
+        self, past: Past, since: float | None = None, until: float = math.inf, seed: int = 0, *,
+        split: float = SPLIT, lookback: float | None = None, debias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(past, seed)
+        self.debias = debias
+        end = min(until, float(past.times[-1]) + 1.0) if len(past) else 0.0
+        first = 0.0 if lookback is None else end - lookback * DAY
+        every = [one for one in shown_lists(past, first) if one.at < end]
+        useful = [one for one in every if one.found(past).wanted]
+        count = len(useful)
+        cut = count - math.ceil(split * count) if since is None else sum(one.at < since for one in useful)
+        self.begins = useful[cut].at if cut < count and since is None else (since if since is not None else end)
+        before = [self._closed(one) for one in useful[:cut]]
+        kept = [one for one in before if one.found.wanted]
+        ends = [0, *(round(len(kept) * share) for share in SHARES), len(kept)]
+        self.rows: dict[str, Sequence[Answered]] = {
+            phase: kept[a:b] for phase, (a, b) in zip(PHASES[:-1], pairwise(ends), strict=True)
+        }
+        self.rows["report"] = [Answered(one, one.found(past)) for one in useful[cut:]]
+        self.shown = every
+        self.unanswered = len(every) - count
+        self.examination = self._examination(every) if debias else None
+        self.replayed = Replayed(past)
+        self.state = self.replayed.state
+
+    def span(self, phase: str) -> Span:
+        """Return what a phase covers."""
+        rows = self.rows[phase]
+        days = {one.joined.at // DAY for one in rows}
+        if not rows:
+            return Span(boundaries=0, lists=0)
+        since, until = (moment(pick(one.joined.at for one in rows)) for pick in (min, max))
+        return Span(since=since, until=until, boundaries=len(days), lists=len(rows))
+
+    def enter(self, phase: str) -> None:
+        """Fold what the log held when the first list of a phase was shown."""
+        if self.rows[phase]:
+            self.replayed.upto(self.rows[phase][0].decision.as_of)
+
+    def wants(self, phase: str, most: int) -> list[Want]:  # noqa: ARG002
+        """Return nothing: which items come into a list is given, so that no retriever's settings are tried."""
+        return []
+
+    def lists(self, phase: str, most: int) -> Iterator[Judged]:
+        """Yield a sample of the lists of a phase."""
+        rows = self.rows[phase]
+        kept = set(sample(np.arange(len(rows)), most, self.seed).tolist())
+        codes = {name: code for code, name in enumerate(self.past.acts.users)}
+        days = groupby(enumerate(rows), key=lambda row: row[1].joined.at // DAY)
+        for boundary, (_, group) in enumerate(days):
+            day = [*group]
+            first = day[0][1].joined
+            self.replayed.upto(first.decision.as_of)
+            self.fit(first.at, boundary)
+            standing = Standing.before(self.past.acts, self.past.before(first.at))
+            for place, one in day:
+                if place in kept:
+                    self.replayed.upto(one.decision.as_of)
+                    code = codes.get(one.decision.query.subject.id)
+                    segments = NOBODY if code is None else standing.segments(code)
+                    judged = self.judged(one, segments)
+                    if judged is not None:
+                        yield judged
+
+    def judged(self, one: Answered, segments: frozenset[str]) -> Judged | None:
+        """Return a list as it would be made now; None where none of its items is known to have existed by then."""
+        decision, state = one.decision, self.state
+        ids = [*dict.fromkeys((*decision.considered.ids, *(placed.id for placed in decision.slate)))]
+        ordinals = state.ordinals(ids)
+        known = np.array(list(dict.fromkeys(ordinals[ordinals >= 0].tolist())), np.int64)
+        if not len(known):
+            return None
+        asked = self._asked(decision, known)
+        pool = self.maker.pool(asked)
+        made = self.maker.judged(asked.query.subject.id, asked, pool, one.found, segments)
+        if not decision.slate or not self.debias:
+            return made
+        positions = places_of(decision, ids, ordinals, pool.ordinals)
+        told = (positions > 0) | (made.grades != 0)
+        exam = None if self.examination is None else self.examination.at(positions)
+        return replace(
+            made, positions=positions, told=None if told.all() else told, examined=exam
+        )  # fmt: skip
+
+    def missing(self) -> str:
+        """Say why there is nothing to report on."""
+        if not self.shown:
+            return "no list that was shown is in the log, nor a visit to one"
+        if self.unanswered == len(self.shown):
+            return f"nobody wanted anything of the {len(self.shown)} lists that were shown"
+        return "no list of the report phase was answered by something wanted"
+
+    def notes(self) -> list[str]:
+        """Say what was passed over, and how places count."""
+        told = [f"{self.unanswered} of {len(self.shown)} lists got no answer that wants anything and judge nobody"]
+        if self.examination is not None:
+            chances = ", ".join(f"{chance:.2f}" for chance in self.examination.chances[:10])
+            told.append(f"the chance that a place is looked at, from the first on: {chances}")
+        elif self.debias and any(one.decision.slate for one in self.shown):
+            told.append("too few answered lists tell their places: none counts as looked at more rarely than another")
+        return told
+
+    def _closed(self, one: Joined) -> Answered:
+        """Return a list of before the report with the answers that came before it."""
+        kept = closed(one, self.begins)
+        return Answered(kept, kept.found(self.past))
+
+    def _asked(self, decision: Decision, known: NDArray[np.int64]) -> Asked:
+        # What was considered then may be: rules and conditions have been applied already.
+        query = msgspec.structs.replace(decision.query, after=None, objectives=None)
+        allowed = np.zeros(len(self.state.ids), np.bool_)
+        allowed[known] = True
+        settings = self.past.settings
+        rules = rules_of(self.fitted, settings, query, self.state)
+        return Asked(query, self.fitted, settings, self.state, rules, allowed, np.empty(0, np.int64), known)
+
+    def _examination(self, every: Sequence[Joined]) -> Examination | None:
+        """Return where people look, by the lists before the report that tell places; None where they are too few."""
+        placed = [one for one in every if one.decision.slate and one.at < self.begins][-LOOKED_AT:]
+        if sum(bool(one.answers) for one in placed) < FEWEST_LISTS:
+            return None
+        return looked_at(self.past, placed, self.begins)
+
+
+def looked_at(past: Past, lists: Sequence[Joined], until: float) -> Examination | None:
+    """Return what the answers before `until` to these lists, in order of the log, tell of their places."""
+    replayed = Replayed(past)
+    view = past.app.view
+    names = [name for name in view.columns if not view.relative((name,))]
+    parts: list[tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]] = []
+    for one in lists:
+        replayed.upto(one.decision.as_of)
+        found = _rows(past, replayed.state, closed(one, until), names)
+        if found is not None:
+            parts.append(found)
+    if not parts:
+        return None
+    X, gained, positions = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if (gained > 0).sum() < FEWEST_ANSWERS or positions.max() < 2:
+        return None
+    # What is judged is the gain, so that it is the gain whose places count: a glance may be had at places where
+    # nothing is ever done.
+    return Examination().fit(X, gained / gained.max(), positions)
+
+
+def closed(one: Joined, until: float) -> Joined:
+    """Return a list with the answers that came before `until` alone."""
+    kept = Joined(one.decision)
+    kept.at, kept.items, kept.answers = one.at, one.items, [answer for answer in one.answers if answer[0] < until]
+    return kept
+
+
+def _rows(
+    past: Past, state: State, one: Joined, names: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]] | None:
+    query = one.decision.query
+    ids = [placed.id for placed in one.decision.slate]
+    ordinals = state.ordinals(ids)
+    known = ordinals >= 0
+    if not known.any():
+        return None
+    found = one.found(past)
+    gained = dict(zip(found.items, gains(found.grades, past.labels.gain).tolist(), strict=True))
+    answered = np.array([gained.get(id, 0.0) for id in ids])[known]
+    positions = np.array([placed.rank for placed in one.decision.slate], np.int64)[known]
+    batch = state.batch(query.subject, ordinals[known], query.at.timestamp(), query.context)
+    return np.asarray(state.view.some(batch, names), np.float32), answered, positions
+
+
+def places_of(
+    decision: Decision, ids: Sequence[str], ordinals: NDArray[np.int64], rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the place at which each of these rows of a pool, given by ordinal (m,), was shown, 0 for not shown."""
+    ranks = {placed.id: placed.rank for placed in decision.slate}
+    where = {ordinal: ranks[id] for id, ordinal in zip(ids, ordinals.tolist(), strict=True) if id in ranks}
+    return np.array([where.get(ordinal, 0) for ordinal in rows.tolist()], np.int64)
