@@ -241,11 +241,13 @@ class Visit(Protocol):
 class LivingWorld(World, Protocol):
     """A toy world that answers what it is shown, round by round, so that a loop can be closed in it.
 
-    It begins at `start`; `rates` names what a simulation counts: events of one type per those of another, or per list.
-    Two worlds of one seed have the same visits, and who looks at the same item does the same with it.
+    It begins at `start`; `page` is how many items a page shows at most; `rates` names what a simulation counts: events
+    of one type per those of another, or per list. Two worlds of one seed have the same visits, and who looks at the
+    same item does the same with it.
     """
 
     start: datetime
+    page: int
     rates: Mapping[str, tuple[str, str]]
 
     def news(self, round: int) -> Sequence[Event]:
@@ -317,6 +319,9 @@ class App:
             raise CannotStart(f"the labels of {self.name} have a window of no time")
         if self.impression is not None and self.impression not in self.weights:
             raise CannotStart(f"the impression of {self.name} is no event it declares")
+        for name, filled in self.values.items():
+            if filled not in {one.name for event in self.events if event.name == name for one in event.fields}:
+                raise CannotStart(f"the value of {name} of {self.name} fills no field that it declares")
 
     @cached_property
     def schema(self) -> Schema:
@@ -530,6 +535,10 @@ def _declared(pipeline: Pipeline, columns: Sequence[str]) -> None:
         raise CannotStart(f"two objectives of pipeline {pipeline.name} are its relevance")
     if pipeline.aims:
         check_objectives(pipeline.aims, pipeline, f"aims of {pipeline.name}")
+    try:
+        check_cron(pipeline.schedule, "schedule")
+    except Invalid as error:
+        raise CannotStart(f"pipeline {pipeline.name}: {error.message}") from None
     unknown = named - {*columns, *(f"{SOURCE}{name}" for name in sources)}
     if unknown:
         raise CannotStart(f"pipeline {pipeline.name} names what does not exist: {', '.join(sorted(unknown))}")

@@ -87,6 +87,18 @@ def test_n_language_weights_and_the_next_page(site: Advised) -> None:
     assert sorted(shown) == sorted(RECOMMENDATIONS)
 
 
+def test_numbers_in_swedish_reasons_are_written_as_swedish_does(site: Advised) -> None:
+    site.put("/entities/recommendation/r4", {"assessment": "a1", "saving": 12500.0})
+
+    def words(language: str) -> str:
+        items = site.get(f"/recommendations/a1?language={language}").json()["items"]
+        reasons = next(item["reasons"] for item in items if item["recommendation_id"] == "r4")
+        return next(reason["text"] for reason in reasons if reason["code"] == "big_saving")
+
+    assert words("en") == "Saves more than most here: 12,500 a month"
+    assert words("sv") == "Sparar mer än de flesta här: 12\N{NO-BREAK SPACE}500 i månaden"
+
+
 def test_an_assessment_without_recommendations_says_so(site: Advised) -> None:
     answer = site.get("/recommendations/empty").json()
     assert answer["items"] == []
@@ -244,15 +256,16 @@ def test_a_batch_has_a_receipt_per_row(site: Advised) -> None:
     rows = [
         good, good, {**good, "interaction_type": "click"}, {**good, "id": "i2", "recommendation_id": "r99"},
         {"recommendation_id": "r1", "interaction_type": "rate", "interaction_value": 9, "id": "i3"}, 7,
-        {**good, "id": "i4", "colour": "red"}, {"interaction_type": "save"},
+        {**good, "id": "i4", "colour": "red"}, {"interaction_type": "save"}, {},
     ]  # fmt: skip
     answer = site.post(ACT, rows).json()
-    assert [answer[name] for name in ("received", *COUNTS)] == [8, 1, 1, 1, 5]
+    assert [answer[name] for name in ("received", *COUNTS)] == [9, 1, 1, 1, 6]
     assert [one.get("field") for one in answer["receipts"]][3:] == [
-        "recommendation_id", "interaction_value", "body", "colour", "recommendation_id",
+        "recommendation_id", "interaction_value", "body", "colour", "recommendation_id", "interaction_type",
     ]  # fmt: skip
+    assert answer["receipts"][-1]["reason"].startswith("missing. Use one of")
     kept = site.get("/quarantine").json()["rows"]
-    assert [row["event_id"] for row in kept] == ["i2", "i3", None, "i4", None]
+    assert [row["event_id"] for row in kept] == ["i2", "i3", None, "i4", None, None]
     mended = {"type": "rate", "actor": "u1", "target": "r1", "fields": {"stars": 4}}
     assert site.post(f"/quarantine/{kept[1]['number']}/repair", mended).json()["verdict"] == "accepted"
 
@@ -260,6 +273,11 @@ def test_a_batch_has_a_receipt_per_row(site: Advised) -> None:
 @pytest.mark.parametrize(("body", "status"), [([], 422), ({}, 422), ("x", 422), ([{}] * 1001, 413)])
 def test_what_is_no_batch_is_refused(site: Advised, body: Any, status: int) -> None:
     assert site.post(ACT, body).status_code == status
+
+
+def test_what_has_no_upper_bound_is_told_its_lower_one(site: Advised) -> None:
+    answer = act(site, "r1", "impression", context={"position": 0})
+    assert (answer.status_code, answer.json()["remedy"]) == (422, "Send a number of 1 or more.")
 
 
 def test_what_another_process_set_a_moment_ago_is_known(site: Advised) -> None:

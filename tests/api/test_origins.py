@@ -65,7 +65,9 @@ def test_a_listed_page_records_and_reads_the_answer(site: Advised) -> None:
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, SHOP)
 
 
-@pytest.mark.parametrize("origin", [OTHER, "null", "", "https://localhost.evil.example"])
+@pytest.mark.parametrize(
+    "origin", [OTHER, "null", "", "https://localhost.evil.example", "http://[", "http://[]localhost"]
+)
 def test_a_page_that_is_not_listed_records_nothing(site: Advised, origin: str) -> None:
     answer = site.send("POST", "/v1/batch", BODY, token=None, headers={"Origin": origin, "Content-Type": "text/plain"})
     assert answer.status_code == 403

@@ -25,10 +25,12 @@ proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this sys
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home whose workspace has a world in its log."""
+    """A home whose workspace has a world in its log, and trains when it is asked to alone."""
     create(tmp_path, "feed", "feed")
     engine = open_engine(tmp_path, "feed")
     engine.stores.log.append(list(Toy(0, "small").events[:4000]))
+    engine.catch_up()
+    engine.configure({"schedule": {"home": "off"}})
     engine.close()
     return tmp_path
 
@@ -124,7 +126,9 @@ def test_a_training_while_decisions_are_answered(client: httpx.Client) -> None:
     assert [each["id"] for each in client.get(f"{BASE}/jobs").json()["jobs"]] == [asked["id"]]
     status = client.get(f"{BASE}/model/status").json()["pipelines"][0]
     assert status["job"]["id"] == asked["id"]
-    assert status["next_training"] is not None
+    assert status["next_training"] is None
+    assert client.put(f"{BASE}/settings", json={}).status_code == 200
+    assert client.get(f"{BASE}/model/status").json()["pipelines"][0]["next_training"] is not None
     metrics = client.get("/metrics").text
     assert 'proffer_trainings_total{pipeline="home",state="succeeded",workspace="feed"} 1.0' in metrics
     assert 'proffer_trainings_active{workspace="feed"} 0.0' in metrics
@@ -184,6 +188,7 @@ def test_a_run_that_was_missed_while_no_server_ran_is_made_up_for(
     home: Path, start: Callable[..., ServerProcess]
 ) -> None:
     engine = open_engine(home, "feed")
+    engine.configure({"schedule": {}})
     long_ago = engine.clock.now() - timedelta(days=3)
     engine.stores.jobs.add(sample_job("j_0", state="failed", created_at=long_ago))
     engine.close()

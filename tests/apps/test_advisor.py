@@ -18,7 +18,7 @@ from proffer.engine.fitted import unfitted
 from proffer.models.retrievers.content import Content
 from proffer.stores.memory import memory_stores
 
-from .assessed import ANN, BOB, NOW, PAST, act, facts
+from .assessed import ANN, BOB, EVA, NOW, PAST, act, facts
 
 PIPELINE = app.pipelines[0]
 GRADES = {
@@ -26,10 +26,10 @@ GRADES = {
 }  # fmt: skip
 
 
-def new_engine(*events: Any, **changed: Any) -> Engine:
+def new_engine(*events: Any, past: Any = PAST, **changed: Any) -> Engine:
     clock = FixedClock(NOW)
     stores = memory_stores(clock)
-    stores.log.append([*facts(**changed), *PAST, *events])
+    stores.log.append([*facts(**changed), *past, *events])
     return Engine(app, "advisor", stores, clock=clock, ids=CountingIds(), deadline_ms=60_000.0)
 
 
@@ -84,6 +84,27 @@ def test_every_reason_names_columns_or_sources_that_there_are_in_both_languages(
         assert fields[0] == fields[1] <= {"category", "title", "value"}
         assert template.en != template.sv
     assert len({template.code for template in PIPELINE.templates}) == len(PIPELINE.templates)
+
+
+def test_what_was_done_with_others_is_not_said_of_a_recommendation():
+    bare = {f"a1_{n}": {**BARE, "category": "security"} for n in (1, 2, 3, 4)}
+    opened = [act(BOB, "view", f"a2-{n}", n) for n in (1, 2, 3)] + [act(BOB, "click", "a2-1", 2)]
+    praised = [act(BOB, "rate", f"a2-{n}", n, stars=5.0) for n in (1, 2, 3)]
+
+    def told(*events, user=BOB):
+        engine = new_engine(*opened, *praised, *events, past=(), **bare)
+        slate = engine.recommend(asks(user)).slate
+        return {(reason.code, placed.id) for placed in slate for reason in placed.reasons}
+
+    codes = {code for code, _ in told()}
+    assert not codes & {"well_rated", "often_opened", "colleagues"}
+    assert ("well_rated", "a1-2") in told(act(ANN, "rate", "a1-2", 15, stars=5.0))
+    assert ("well_rated", "a1-2") not in told(act(ANN, "rate", "a1-2", 15, stars=3.0))
+    own = [act(ANN, type, "a1-1", day) for type, day in (("view", 15), ("click", 15), ("save", 16))]
+    assert ("colleagues", "a1-1") not in told(*own, user=ANN)
+    assert ("colleagues", "a1-1") in told(*own, user=EVA)
+    twice = [act(user, "view", "a1-3", 16) for user in (ANN, EVA)]
+    assert ("often_opened", "a1-3") in told(*twice, act(ANN, "click", "a1-3", 17), act(EVA, "click", "a1-3", 17))
 
 
 def test_objectives_are_columns_in_their_units():

@@ -91,6 +91,13 @@ def test_what_the_user_did_is_in_the_next_columns():
     assert column(after, "list_open") == [0.25] * 4
 
 
+def test_the_last_answer_counts_what_the_labels_say():
+    one_star = [*PAST, act(ANN, "rate", "a1-1", 12, stars=1.0), act(ANN, "view", "a1-3", 12, seconds=60.0)]
+    assert column(folded([*facts(), *one_star]), "ui_last_grade")[:3] == pytest.approx([-1.0, 1.0, 0.4])
+    mean = column(folded([*facts(), *PAST]), "u_grade_mean")
+    assert column(folded([*facts(), *PAST, act(ANN, "rate", "a1-1", 12, stars=1.0)]), "u_grade_mean") == mean
+
+
 def test_the_assessment_meets_its_recommendations():
     state = folded([*facts(), *PAST])
     assert column(state, "ar_priority_match") == [1, 1, 0, 0]

@@ -56,7 +56,11 @@ def filled(run: Run, events: Path) -> Run:
 
 @contextmanager
 def served(home: Path) -> Iterator[Child]:
-    """Hold a server of the workspace `feed`."""
+    """Hold a server of the workspace `feed`, which trains when it is asked to alone."""
+    engine = bootstrap.open_engine(home, "feed")
+    if "home" not in engine.settings.schedule:
+        engine.configure({"schedule": {"home": "off"}})
+    engine.close()
     with Child(home, "feed", 0) as child:
         yield child
 

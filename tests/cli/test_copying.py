@@ -60,10 +60,10 @@ def test_copied_by_name_and_by_folder(filled, home, tmp_path):
 
 
 def test_moved_into_a_database_under_its_name(filled, home, postgres, monkeypatch):
-    before = counts(home)
     monkeypatch.setenv("PROFFER_DATABASE", postgres.url(database="postgres"))
     with served(home):
         assert "is being written" in filled("copy", "feed", "postgres:", "--switch", status=1).output
+    before = counts(home)
     moved = filled("copy", "feed", "postgres:", "--switch")
     assert "to postgresql://" in moved.output
     assert postgres.password not in moved.output

@@ -60,7 +60,7 @@ def test_from_init_to_a_restart(store: str, run: Run, home: Path, events: Path, 
         assert "Through the server" not in again.stderr
         assert parsed(again)["counts"]["duplicates"] == 120
         assert parsed(run("token", "feed", "--name", "other", "--json"))["name"] == "other"
-        (tmp_path / "new.json").write_text('{"diversity": {"home": 0.5}}')
+        (tmp_path / "new.json").write_text('{"diversity": {"home": 0.5}, "schedule": {"home": "off"}}')
         run("settings", "feed", "--set", tmp_path / "new.json")
         rows = [{"id": "mine", "type": "like", "actor": "u1", "target": "p1", "at": "2024-01-01T00:00:00Z"}]
         assert post(child.url, token, "/events", rows).status_code < 300
@@ -73,8 +73,8 @@ def test_from_init_to_a_restart(store: str, run: Run, home: Path, events: Path, 
         assert get(child.url, token, f"/decisions/{slate['decision']}").json() == found.json()
         [job] = get(child.url, token, "/jobs").json()["jobs"]
         assert (job["state"], job["version"]) == ("succeeded", version["id"])
-    # 120 rows, 5 users with a country, the settings and the like.
-    assert counts(home) == {"accepted": 127, "duplicates": 120, "conflicts": 0, "quarantined": 0}
+    # 120 rows, 5 users with a country, the settings twice and the like.
+    assert counts(home) == {"accepted": 128, "duplicates": 120, "conflicts": 0, "quarantined": 0}
     assert run("events", "feed", "--limit", 1).stdout.count("like") == 1
     assert not (home / "feed" / "log.db").exists()
 

@@ -35,15 +35,16 @@ def test_commands_beside_a_server(filled: Run, home: Path, tmp_path: Path, event
         mended = '{"type": "like", "actor": "u9", "target": "p1", "at": "2023-11-25T00:00:00Z"}'
         filled("events", "feed", "--repair", number, "--with", mended)
         assert "repaired" in filled("events", "feed", "--repair", number, "--with", mended, status=1).stderr
-        (tmp_path / "new.json").write_text('{"diversity": {"home": 0.5}}')
-        assert parsed(filled("settings", "feed", "--set", tmp_path / "new.json")) == {"diversity": {"home": 0.5}}
+        settings = {"diversity": {"home": 0.5}, "schedule": {"home": "off"}}
+        (tmp_path / "new.json").write_text(json.dumps(settings))
+        assert parsed(filled("settings", "feed", "--set", tmp_path / "new.json")) == settings
         assert "Stop it, make the token" in filled("token", "feed", status=1).stderr
         version = parsed(filled("train", "feed", "--budget", 1, "--json"))
         status = parsed(filled("status", "feed", "--json"))
         wins = version["metrics"]["gate"]["wins"]
         assert (status["champions"]["home"]["version"] == version["id"]) == wins
         assert status["server"] == child.url
-    assert counts(home) == {"accepted": 128, "duplicates": 121, "conflicts": 0, "quarantined": 1}
+    assert counts(home) == {"accepted": 129, "duplicates": 121, "conflicts": 0, "quarantined": 1}
 
 
 def token_of(home: Path) -> str:

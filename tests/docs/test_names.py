@@ -1,5 +1,6 @@
 """What the shipped application declares is written down, in the words of its declaration."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -97,6 +98,13 @@ def test_each_command_and_option() -> None:
     assert absent(rows, "packages/cli.md") == []
 
 
+def test_each_decision_is_listed_in_order_of_number() -> None:
+    pages = sorted(path.name for path in (DOCS / "decisions").glob("0*.md"))
+    listed = re.findall(r"\((0[\w-]+\.md)\)", (DOCS / "decisions/index.md").read_text())
+    assert listed == pages
+    assert re.findall(r"decisions/(0.*\.md)", (DOCS.parent / "mkdocs.yml").read_text()) == pages
+
+
 def test_each_verb_member_and_operator_of_a_rule() -> None:
     verbs = get_args(get_type_hints(Rule)["do"])
     assert unnamed([*verbs, *Rule.__struct_fields__, *OPERATORS], "packages/app.md") == []
@@ -116,3 +124,22 @@ def test_each_name_of_the_front_door(book: str) -> None:
 
 def test_a_missing_name_is_found() -> None:
     assert unnamed(["recommend", "no such name"], "glossary.md") == ["no such name"]
+
+
+def test_each_route_that_a_page_names_exists() -> None:
+    base = "/api/v1/{workspace}"
+    there = {(each.method, _filled(each.path)) for each in OPERATIONS}
+    named = [
+        (page.name, method, path)
+        for page in sorted(DOCS.rglob("*.md"))
+        for method, path in re.findall(r"`(GET|POST|PUT|DELETE) (/[^ `?]*)", page.read_text())
+        if "..." not in path
+    ]
+    assert len(named) > 90
+    missing = [one for one in named if not {(one[1], _filled(one[2])), (one[1], _filled(base + one[2]))} & there]
+    assert missing == []
+
+
+def _filled(path: str) -> str:
+    """Return a path with every parameter, and every workspace's name, written alike."""
+    return re.sub(r"^/api/v1/[^/]+", "/api/v1/{}", re.sub(r"{[^}]*}", "{}", path))

@@ -266,6 +266,9 @@ def test_the_late_result_of_a_worker_that_stood_still_is_refused(world: World) -
 def test_a_real_training_of_a_worker_serves_in_the_other_process(world: World) -> None:
     engine = world.engine()
     engine.stores.log.append(list(Toy(0, "small").events[:4000]))
+    engine.catch_up()
+    # So much is worth a training that nobody asked for, which would come first.
+    engine.configure({"schedule": {"home": "off"}})
     engine.close()
     [client] = world.apis()
     worker = world.begin(*command(world.home, "worker")).up()

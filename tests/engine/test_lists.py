@@ -17,8 +17,14 @@ from proffer.core.entities import EntityRef
 from proffer.core.errors import CannotTrain
 from proffer.core.events import Event
 from proffer.core.queries import Query
+from proffer.engine import shown
 from proffer.engine.engine import Engine
-from proffer.engine.metrics import due_gains, intervals, list_ndcg
+from proffer.engine.heads import add_head
+from proffer.engine.importance import list_values
+from proffer.engine.judge import Recipe
+from proffer.engine.learned import Lists
+from proffer.engine.measure import Measure
+from proffer.engine.metrics import PER_LIST, due_gains, intervals, list_ndcg
 from proffer.engine.options import Options
 from proffer.engine.past import Past
 from proffer.engine.plan import Budget
@@ -99,6 +105,51 @@ def test_decisions_impressions_and_visits_are_lists_and_each_answer_counts_once(
         ("wxyz", {}, {"z": 0.8, "y": 0.4}, 14),
         ("wxyz", {}, {"y": 0.4}, 17),
     ]
+
+
+def test_what_was_shown_and_not_looked_at_is_left_out_where_looks_are_told():
+    shown = decided(10, "abcd", "abc")
+    views = [did(11, "view", "b", query="q10", seconds=30.5), did(11, "click", "c", query="q10")]
+    [judged] = judged_of([*MEMBERS, *views], [shown])
+    ids = [judged.state.ids[row] for row in judged.pool.ordinals.tolist()]
+    assert dict(zip(ids, judged.seen.tolist(), strict=True)) == {"a": False, "b": True, "c": True, "d": True}
+    assert dict(zip(ids, judged.told.tolist(), strict=True)) == {"a": False, "b": True, "c": True, "d": False}
+    measure = Measure(judged, 2)
+    best, worst = (np.array([ids.index(item) for item in order]) for order in ("acbd", "adbc"))
+    assert measure.of(best)[PER_LIST.index("ndcg@10")] == 1.0
+    assert measure.of(worst)[PER_LIST.index("ndcg@10")] < 1.0
+    heads = Lists(())
+    add_head(heads, judged, Recipe({"confidence": 1.0}))
+    assert heads.sizes.tolist() == [3]
+    # Without a view nobody knows what was looked at, and a place counts as it stands.
+    [judged] = judged_of([*MEMBERS, views[1]], [shown])
+    assert judged.seen is None
+    assert dict(zip(ids, judged.told.tolist(), strict=True)) == {"a": True, "b": True, "c": True, "d": False}
+
+
+def judged_of(events, decisions):
+    """Return the lists of a past that are reported on."""
+    found = ListsWalk(past_of(events, decisions), split=1.0)
+    return [*found.phase("report", 9)]
+
+
+def test_what_answers_another_pipelines_decision_is_no_list_of_this_one():
+    decision = decided(10, "wxyz", "wx")
+    elsewhere = changed(decision, query=changed(decision.query, pipeline="similar"))
+    events = [
+        *MEMBERS,
+        did(11, "impression", "w", query="q10", position=1),
+        did(12, "click", "w", query="q10"),
+        did(13, "click", "b"),
+    ]
+    assert [items for items, *_ in told(events, [elsewhere])] == ["abcd"]
+
+
+def test_what_answers_a_decision_that_is_too_old_to_be_looked_at_is_no_visit(monkeypatch):
+    monkeypatch.setattr(shown, "MOST", 1)
+    events = [*MEMBERS, did(11, "click", "a", query="q10"), did(21, "save", "b", query="q20")]
+    found = told(events, [decided(10, "abcd", "ba"), decided(20, "abcd", "ab")])
+    assert [grades for _, _, grades, _ in found] == [{"b": 0.8}]
 
 
 def test_an_item_that_moved_or_is_gone_is_no_member_of_a_later_visit():
@@ -212,6 +263,24 @@ def test_the_ndcg_of_a_list_by_hand():
     assert due_gains(gained, None, None) is gained
 
 
+def test_what_a_ranker_learns_from_is_measured_by_the_gain_that_the_report_goes_by():
+    walk = ListsWalk(past_of(visits(12)))
+    learned, recipe = Lists(()), Recipe({"newest": 1.0})
+    for one in walk.phase("blend", 10):
+        add_head(learned, replace(one, gain="binary"), recipe)
+    assert set(learned.y.tolist()) == {0.0, 0.1, 1.0}
+    assert set(learned.gained.tolist()) == {0.0, 1.0}
+    assert learned.newest(1).gained.tolist() == learned.gained[-4:].tolist()
+
+    class First:
+        def predict(self, X, columns):
+            return np.array([2.0, 1.0])
+
+    two = Lists(("x",))
+    two.add(np.zeros((2, 1)), np.array([0.1, 1.0]), 0, gained=np.ones(2))
+    assert list_values(First(), two, (10,)).tolist() == [[1.0]]
+
+
 def test_lists_that_count_more_weigh_more_and_equal_ones_as_without():
     values, users = np.array([[0.0], [1.0], [1.0]]), np.array([0, 1, 2])
     assert intervals(values, users, ["m"], 0, weights=np.array([3.0, 0.5, 0.5]))["m"].value == 0.25
@@ -235,6 +304,8 @@ def test_a_training_on_lists_tells_what_it_knows():
     assert {"random", "confidence", "linear"} <= rows.keys()
     assert rows["random"]["metrics"]["ndcg@10"]["low"] is not None
     assert {"ndcg@5", "ndcg@10"} == rows["linear"]["train"].keys() == rows["random"]["train"].keys()
+    for row in rows.values():
+        assert all(one["low"] <= one["value"] <= one["high"] for one in row["train"].values()), row["name"]
     assert report["examination"][0] == 1.0
     assert report["examination"][1] < 0.8
     assert report["explained"] == "linear"

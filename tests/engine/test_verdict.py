@@ -94,7 +94,10 @@ def test_a_verdict_is_as_strict_as_it_says(values, away):
     one = considered(scores=tuple(values))
     other = considered(scores=tuple(value + away * max(1.0, abs(value)) for value in values))
     found, _ = compare(one, other)
-    assert (found == "exact") == (one.considered.scores == other.considered.scores)
+    # Bits, not values: 0.0 is not -0.0.
+    assert (found == "exact") == (
+        [*map(float.hex, one.considered.scores)] == [*map(float.hex, other.considered.scores)]
+    )
     assert (found == "differs") == (away > TOLERANCE)
 
 

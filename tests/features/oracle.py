@@ -6,7 +6,7 @@ from datetime import datetime
 from proffer.core.entities import EntityRef
 from proffer.core.events import Event
 
-from .world import DAY, HOUR, WEIGHTS
+from .world import DAY, HOUR, SCALE, WEIGHTS
 
 WANTED = {"view", "like"}
 SWITCH = {"follow": 1.0, "unfollow": -1.0}
@@ -132,6 +132,7 @@ class Oracle:
             "i_freshness": 2.0 ** (-max(at - born, 0) / (7 * DAY)),
             "ui_seen": len(self.of({"impression"}, user=user, item=item)),
             "ui_grade": _last_grade([a for a in pair if WEIGHTS[a["type"]]]),
+            "ui_scaled": _last_scaled([a for a in pair if WEIGHTS[a["type"]]]),
             "ui_since": _log_since(at, max((a["at"] for a in self.of(user=user, item=item)), default=math.nan)),
             "aff_cat_decay": self.decayed(fond, 14 * DAY, at) / whole if whole else math.nan,
             "aff_author": self.decayed(self.of(WANTED, user=user, author=author), 14 * DAY, at),
@@ -203,6 +204,15 @@ def _wilson(hits: int, n: int) -> float:
         return math.nan
     p, z = min(hits / n, 1.0), 1.959963984540054
     return (p + z * z / (2 * n) - z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+
+
+def _last_scaled(acts: list[dict]) -> float:
+    def grade(act: dict) -> float:
+        told = act["type"] == "view" and act["seconds"] is not None
+        return SCALE.grade(act["seconds"]) if told else WEIGHTS[act["type"]]
+
+    graded = [(act["at"], place, grade(act)) for place, act in enumerate(acts)]
+    return max(((at, place, worth) for at, place, worth in graded if worth), default=(0, 0, math.nan))[2]
 
 
 def _last_grade(acts: list[dict], grades: dict[str, float] = WEIGHTS) -> float:

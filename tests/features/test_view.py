@@ -6,11 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from proffer.core.entities import EntityRef
 from proffer.core.errors import Invalid
 from proffer.core.schema import Schema
 from proffer.features import accumulators as acc
 from proffer.features import counts, given, lists, recency
-from proffer.features.base import Scope, each
+from proffer.features.base import Column, Scope, Stateless, each
 from proffer.features.layout import ENTITY_SLOTS, PAIR_SLOTS
 from proffer.features.state import State
 from proffer.features.view import FeatureView
@@ -136,6 +137,23 @@ def test_some_columns_are_those_of_the_whole_matrix():
     picked = [app_view.columns[5], app_view.columns[-1], app_view.columns[0]]
     both = app_view.some(state.batch(subject, items, at, {}), picked)
     np.testing.assert_array_equal(both, whole[:, [5, -1, 0]])
+
+
+class Short(Stateless):
+    """A stranger's feature that gives two values whatever it is asked for."""
+
+    columns = (Column("short", "of nothing"),)
+
+    def values(self, batch):
+        return np.zeros(2)
+
+
+def test_a_column_of_another_length_than_the_list_is_an_error():
+    view = _view(Short())
+    state = State(view, SCHEMA, subject="user", item="post")
+    for read in (view.matrix, lambda batch: view.some(batch, ["short"])):
+        with pytest.raises(ValueError):
+            read(state.batch(EntityRef("user", "u1"), np.full(5, -1), DAY, {}))
 
 
 def test_which_columns_depend_on_the_list():

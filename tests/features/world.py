@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proffer.core.entities import EntityRef
 from proffer.core.events import Event
+from proffer.core.labels import Scale
 from proffer.core.schema import Attribute, EntityKind, EventType, Field, Schema
 from proffer.features import accumulators as acc
 from proffer.features import counts, decay, given, lists, listwise, pairs, rates, recency, temporal, text, windows
@@ -63,6 +64,7 @@ REFUSED = acc.decay(each("hide"), 7 * DAY)
 DAILY = acc.Tiles(WANTED, DAY, 10)
 STAMP = acc.Stamp(ALL)
 LAST = acc.LastN(WANTED, 4)
+SCALE = Scale("seconds", ((2.0, -0.5), (20.0, 0.0), (60.0, 1.0)))
 DWELL = acc.Moments(each("view"), "seconds", 0.0, 600.0, 30 * DAY)
 FOND = acc.decay(WANTED, 14 * DAY)
 SESSIONS = acc.Sessions(ALL)
@@ -113,6 +115,7 @@ FEATURES = (
     recency.Freshness("i_freshness"),
     counts.Count("ui_seen", "user_item", acc.Total(each("impression"))),
     pairs.Grade("ui_grade", "user_item", acc.LastGrade(graded(WEIGHTS))),
+    pairs.Grade("ui_scaled", "user_item", acc.LastScaled(graded(WEIGHTS), (("view", SCALE),))),
     recency.Recency("ui_since", "user_item", STAMP),
     pairs.Share("aff_cat_decay", "user_category", "user", FOND),
     counts.Count("aff_author", "user_author", FOND),

@@ -103,3 +103,19 @@ def test_vectors_made_in_pieces_are_those_made_at_once():
     world.set("p2", {"title": "something else"})
     assert pieces.prepare(world, 0)
     assert not pieces.prepare(world, 1)
+
+
+def test_rarities_counted_on_are_those_counted_anew():
+    world, followed = _world(), Content()
+
+    def same() -> None:
+        followed.learned = 0
+        rarities = [one.fit(world, at=START + DAY, weights={}).rarity for one in (followed, Content())]
+        assert rarities[0].tobytes() == rarities[1].tobytes()
+
+    same()
+    world.set("soup3", {"title": "Ny soppa", "tags": ["mat"]})
+    same()
+    world.set("jazz1", {"title": "Inget mer"})
+    same()
+    assert (followed._met.count(world, START - DAY)[0] == 0).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from proffer.core.errors import Invalid
-from proffer.models.rankers.linear import LinearHeuristic
+from proffer.models.rankers.linear import LinearHeuristic, LinearRanker
 
 COLUMNS = ("likes", "age", "unused")
 X = np.array([[np.e - 1, 2.0, 9.0], [np.nan, 1.0, 9.0], [-(np.e - 1), np.nan, np.nan]], np.float32)
@@ -38,3 +38,14 @@ def test_parameters_restore():
     heuristic = LinearHeuristic({"likes": (3.0, "log1p")})
     again = LinearHeuristic({}).restore(json.loads(json.dumps(heuristic.parameters()[0])), {})
     np.testing.assert_array_equal(again.predict(X, COLUMNS), heuristic.predict(X, COLUMNS))
+
+
+def test_lists_scored_at_once_are_those_scored_one_by_one():
+    rng = np.random.default_rng(0)
+    sizes = np.array([40, 1, 7, 300, 40])
+    rows = rng.normal(0, 1, (int(sizes.sum()), 150)).astype(np.float32)
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    columns = tuple(f"c{place}" for place in range(150))
+    ranker = LinearRanker().fit(rows, (rng.random(len(rows)) < 0.3) * 1.0, sizes, columns=columns, rng=rng)
+    alone = np.concatenate([ranker.predict(part, columns) for part in np.split(rows, np.cumsum(sizes)[:-1])])
+    assert ranker.predict_lists(rows, sizes, columns).tobytes() == alone.tobytes()

@@ -122,7 +122,7 @@ def row_of(engine: Engine, item: Any, sent: Mapping[str, Any]) -> dict[str, Any]
     app, named = engine.app, sent.get("interaction_type")
     types = [event.name for event in app.events if app.item in event.targets]
     if named not in types:
-        message = f"unknown type {str(named)[:40]!r}"
+        message = "missing" if named is None else f"unknown type {str(named)[:40]!r}"
         raise Invalid(message, field="interaction_type", remedy=f"Use one of {', '.join(types)}.")
     context = sent.get("context")
     if context is not None and not isinstance(context, Mapping):

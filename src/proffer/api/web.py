@@ -1,5 +1,6 @@
 """Files for browsers: the tracker, and the page of the demo."""
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -57,68 +58,22 @@ def _file(name: str, form: str, headers: dict[str, str]) -> Answer:
     return Answer(value=read(name), headers=headers, media_type=f"{form}; charset=utf-8")
 
 
+def _operation(
+    name: str, path: str, summary: str, form: str, call: Callable[[Call], Answer], also: Mapping[int, str] | None = None
+) -> Operation:
+    return Operation(
+        name=name, method="GET", path=path, scope=PUBLIC, tag="browser", summary=summary, returns=str, media_type=form,
+        also=also or {}, lane=LOOP, call=call,
+    )  # fmt: skip
+
+
+ABSENT = {404: "The server was started without the page."}
 OPERATIONS = (
-    Operation(
-        name="trackerScript",
-        method="GET",
-        path="/tracker.js",
-        scope=PUBLIC,
-        tag="browser",
-        summary="Return the browser tracker for a script tag.",
-        returns=str,
-        media_type=SCRIPT,
-        lane=LOOP,
-        call=script,
+    _operation("trackerScript", "/tracker.js", "Return the browser tracker for a script tag.", SCRIPT, script),
+    _operation("trackerModule", "/tracker.mjs", "Return the browser tracker as an ES module.", SCRIPT, module),
+    _operation(
+        "demoPage", "/demo", "Return the demo's page, where the server was started with it.", HTML, demo, ABSENT
     ),
-    Operation(
-        name="trackerModule",
-        method="GET",
-        path="/tracker.mjs",
-        scope=PUBLIC,
-        tag="browser",
-        summary="Return the browser tracker as an ES module.",
-        returns=str,
-        media_type=SCRIPT,
-        lane=LOOP,
-        call=module,
-    ),
-    Operation(
-        name="demoPage",
-        method="GET",
-        path="/demo",
-        scope=PUBLIC,
-        tag="browser",
-        summary="Return the demo's page, where the server was started with it.",
-        returns=str,
-        media_type=HTML,
-        also={404: "The server was started without the page."},
-        lane=LOOP,
-        call=demo,
-    ),
-    Operation(
-        name="demoScript",
-        method="GET",
-        path="/demo/page.js",
-        scope=PUBLIC,
-        tag="browser",
-        summary="Return the script of the demo's page.",
-        returns=str,
-        media_type=SCRIPT,
-        also={404: "The server was started without the page."},
-        lane=LOOP,
-        call=demo_script,
-    ),
-    Operation(
-        name="demoStyle",
-        method="GET",
-        path="/demo/page.css",
-        scope=PUBLIC,
-        tag="browser",
-        summary="Return the looks of the demo's page.",
-        returns=str,
-        media_type=STYLE,
-        also={404: "The server was started without the page."},
-        lane=LOOP,
-        call=demo_style,
-    ),
+    _operation("demoScript", "/demo/page.js", "Return the script of the demo's page.", SCRIPT, demo_script, ABSENT),
+    _operation("demoStyle", "/demo/page.css", "Return the looks of the demo's page.", STYLE, demo_style, ABSENT),
 )

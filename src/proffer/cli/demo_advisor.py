@@ -21,8 +21,10 @@ from proffer.engine.imports.targets import Direct, Known
 from proffer.engine.plan import Budget
 
 APP = "advisor"
-TRAINING = 30.0
+TRAINING = 60.0
 """Seconds of one core that the training may take, as declared."""
+WEEKS = {"small": 7}
+"""So long a log of a world the gate opens on: about 700 lists, 140 of them to report on. It decides all the same."""
 ORDERS = ("confidence", "saving", "urgency", "effort")
 """What visitors of the page of before sorted its lists by."""
 OFFERED = 5
@@ -40,6 +42,7 @@ class Advice:
     def __init__(self, home: Path, now: datetime, size: str, seed: int, stage: Stage) -> None:
         self.home, self.stage = home, stage
         self.toy = Toy(seed, size)
+        self.toy.weeks = WEEKS.get(size, self.toy.weeks)
         self.events = self.toy.lived(ORDERS)
         self._shift = now - self.events[-1].at
         self.read = self.track = ""
@@ -55,6 +58,8 @@ class Advice:
             self.stage(
                 f"advisor: imported {run.report().counts.accepted:,} events of {self._assessments():,} assessments"
             )
+            # What moves on the page then moves by what was done on it, and by nothing drawn by chance.
+            engine.configure({"exploration": {engine.app.pipelines[0].name: {"policy": "off"}}})
             try:
                 version = engine.train(budget=Budget.of(TRAINING))
                 self.stage(f"advisor: trained: {version.metrics['gate']['why']}")

@@ -7,13 +7,14 @@ from typing import Any
 import proffer.bootstrap as bootstrap
 from proffer.cli.imported import mapping_line, show_causes
 from proffer.cli.opening import home_of
-from proffer.cli.reports import TARGET, figure, label, lead
+from proffer.cli.reports import figure, label, lead
 from proffer.cli.terminal import note, progress, show, show_bars, show_json, show_table
 from proffer.core.errors import Invalid, NotFound
 from proffer.engine.engine import Progress
 from proffer.engine.imports.judged import SetReport, bring, recognised, set_name
 from proffer.engine.imports.judged_table import Taken
 from proffer.engine.judged_set import JudgedSet, unpack
+from proffer.engine.measure import TARGET
 from proffer.engine.metrics import Gain
 from proffer.engine.report import Report
 from proffer.engine.set_found import FoldChoice, SetJudged

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proffer.core.errors import CannotStart, Invalid
+from proffer.engine.measure import TARGET
 from proffer.engine.metrics import Interval
 from proffer.engine.report import Report, Row
 from proffer.engine.simulation import BEFORE, BEST, BY_MODEL, LEARNT, Simulated
@@ -12,7 +13,6 @@ from proffer.engine.simulation import BEFORE, BEST, BY_MODEL, LEARNT, Simulated
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TARGET = "ndcg@10"
 FORMATS = (".svg", ".png")
 LEAST = 1e-4
 INK, OTHER = "#b3261e", "#5f6b7a"

@@ -1,11 +1,11 @@
 """What an evaluation looks like in the terminal: phases, plan, the table, leads, segments, the gate."""
 
 from proffer.cli.terminal import show, show_bars, show_table
+from proffer.engine.measure import TARGET
 from proffer.engine.metrics import Interval
 from proffer.engine.plan import size_text
 from proffer.engine.report import Phase, Report, Row
 
-TARGET = "ndcg@10"
 CUTS = ("ndcg@5", TARGET)
 SHOWN = (TARGET, "ndcg@5", "ndcg@20", "recall@10", "recall@20", "hitrate@10", "mrr", "map", "coverage", "diversity",
          "novelty", "popularity_bias")  # fmt: skip
@@ -50,7 +50,7 @@ def _show_train(report: Report) -> None:
         return
     rows = [
         (
-            label(row, report), *(figure(row.train.get(name), "") for name in CUTS),
+            label(row, report), *(spread(row.train.get(name)) for name in CUTS),
             *(spread(row.metrics.get(name)) for name in CUTS), lead(report.leads.get(row.name)),
         )
         for row in report.rows

@@ -1,19 +1,15 @@
 """`proffer train` and `proffer jobs`: trainings in a child process, here or by the server, and what became of them."""
 
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
 
 import proffer.bootstrap as bootstrap
+from proffer.cli.as_child import as_child, telling
 from proffer.cli.evaluating import Lookback, Pipeline, Plot, Rounds, Seed, Split
 from proffer.cli.opening import Home, Json, Name, home_of, reading, served, writing
 from proffer.cli.plots import check_plot, plot
@@ -28,12 +24,8 @@ from proffer.engine.plan import SECONDS as MOST_BUDGET
 from proffer.engine.plan import Budget
 from proffer.engine.report import Report
 from proffer.engine.train import searched, wins
-from proffer.engine.trainer import GRACE_SECONDS
 
-NICE = 10
 LOOK_SECONDS = 0.3
-LINE_SECONDS = 0.2
-STOPPED = 143
 
 
 def train(
@@ -267,68 +259,12 @@ def _be_child(
             if evaluate_only:
                 chosen = engine.app.pipeline(pipeline) if pipeline else engine.app.pipelines[0]
                 found = searched(
-                    engine, chosen, budget=budget, seed=seed, search=search, progress=_telling(), options=options
+                    engine, chosen, budget=budget, seed=seed, search=search, progress=telling(), options=options
                 )
                 return {"found": msgspec.to_builtins(found.report)}
             version = engine.train(
-                pipeline, budget=budget, seed=seed, search=search, progress=_telling(), options=options
+                pipeline, budget=budget, seed=seed, search=search, progress=telling(), options=options
             )
         return {"version": version.id}
 
     as_child(work)
-
-
-def as_child(work: Callable[[], dict[str, Any]]) -> NoReturn:
-    """Work with low priority as long as the parent lives, tell it what came of that as a line of JSON, and end."""
-    os.nice(NICE)
-    _end_with_parent()
-    try:
-        told = work()
-    except ProfferError as error:
-        _say({"error": str(error.message), "remedy": error.remedy})
-        sys.exit(1)
-    except Exception as error:
-        # The parent keeps what stands on standard error as the job's log.
-        import traceback
-
-        traceback.print_exc()
-        _say({"error": f"{type(error).__name__}: {error}", "remedy": "This is a fault of Proffer: see the job's log."})
-        sys.exit(1)
-    _say(told)
-    sys.exit(0)
-
-
-def _say(message: dict[str, Any]) -> None:
-    # A library may have left its own line unfinished; one write is one piece, however many threads write.
-    os.write(1, b"\n" + msgspec.json.encode(message) + b"\n")
-
-
-def _telling() -> Progress:
-    said: tuple[str, float] = ("", 0.0)
-
-    def tell(what: str, done: int, total: int) -> None:
-        nonlocal said
-        now = time.monotonic()
-        if what != said[0] or now - said[1] >= LINE_SECONDS or done == total:
-            said = (what, now)
-            _say({"what": what, "done": done, "total": total})
-
-    return tell
-
-
-def _end_with_parent() -> None:
-    """End at SIGTERM, removing what is half written, and likewise when the parent ends, which held our input open."""
-
-    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (as the signal module calls it)
-        raise SystemExit(STOPPED)
-
-    def watch() -> None:
-        # Not sys.stdin: a thread that waits inside its buffer stands in the way of a normal end.
-        while os.read(0, 1):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE_SECONDS)
-        os._exit(STOPPED)
-
-    signal.signal(signal.SIGTERM, leave)
-    threading.Thread(target=watch, daemon=True).start()

@@ -6,10 +6,10 @@ import msgspec
 import typer
 
 from proffer.cli import arguments
+from proffer.cli.as_child import as_child
 from proffer.cli.evaluating import Seed
 from proffer.cli.opening import Home, Name, reading
 from proffer.cli.terminal import show_json
-from proffer.cli.training import as_child
 from proffer.engine.watch import SAMPLE
 
 

@@ -40,7 +40,8 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     of the lowest, unless one above `outweighed` happened too: by default none is high enough, with 0 any is. `window`
     is how long after a decision an event that names no query still counts as an answer to it; older decisions are
     closed. `scales` grade events of a type by a field. `gain` is what a grade adds to a list's NDCG: 1 for any above 0,
-    the grade itself, or 2^grade - 1.
+    the grade itself, or 2^grade - 1. `looks` are types that say that an item was looked at: of a list with any of them,
+    what has neither one nor another answer was not looked at, and nobody knows whether it is wanted.
     """
 
     combine: Literal["max", "sum", "last"] = "max"
@@ -48,6 +49,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     window: timedelta = timedelta(days=1)
     scales: Mapping[str, Scale] = {}
     gain: Literal["binary", "grade", "exponential"] = "binary"
+    looks: tuple[str, ...] = ()
 
 
 class Grading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -66,6 +68,7 @@ class Grading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             window=declared.window if self.window_hours is None else timedelta(hours=self.window_hours),
             scales={**declared.scales, **self.scales},
             gain=declared.gain,
+            looks=declared.looks,
         )
 
 

@@ -200,6 +200,12 @@ def _values(
     }
 
 
+def _range(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"of {high} or less" if low is None else f"of {low} or more"
+    return f"from {low} to {high}"
+
+
 def _value(value: Any, spec: Field | Attribute, field: str) -> Any:
     if spec.type == "text":
         text = checks.check_text(value, field)
@@ -215,8 +221,7 @@ def _value(value: Any, spec: Field | Attribute, field: str) -> Any:
         number = checks.check_number(value, field)
         low, high = getattr(spec, "minimum", None), getattr(spec, "maximum", None)
         if (low is not None and number < low) or (high is not None and number > high):
-            remedy = f"Send a number from {'-inf' if low is None else low} to {'inf' if high is None else high}."
-            raise Invalid("out of range", field=field, remedy=remedy)
+            raise Invalid("out of range", field=field, remedy=f"Send a number {_range(low, high)}.")
         return number
     wanted = list if spec.type == "list" else dict
     if not isinstance(value, wanted):

@@ -13,7 +13,7 @@ from proffer.engine.importance import list_values
 from proffer.engine.judge import Judge, Recipe, singles
 from proffer.engine.learned import Lists
 from proffer.engine.measure import CUTS, RANDOM
-from proffer.engine.metrics import Interval
+from proffer.engine.metrics import Interval, intervals
 from proffer.engine.plan import Plan, Skipped
 from proffer.engine.protocols import Judged, Walk
 from proffer.engine.report import BLEND, PREVIOUS, Choice, Phase, Step
@@ -76,6 +76,7 @@ class Choosing:
 
     def read(self) -> Chosen:
         """Read the phases in order, fitting the blend after the first and the rankers in the midst of the second."""
+        self._read_ahead()
         self._phase("blend")
         if len(self.scores[0]):
             self.recipes[BLEND] = Recipe(self._weights(self.scores[0]))
@@ -92,6 +93,7 @@ class Choosing:
         single = fallback = fallback_of(self.pipeline, self.recipes)
         if recipe.ranker is not None:
             self.recipes[BLEND] = Recipe(recipe.weights)
+            self._read_ahead()
             for phase in CHOOSING:
                 self._phase(phase)
             self._rankers(self.heads[1].joined(self.heads[2]))
@@ -104,6 +106,10 @@ class Choosing:
             ranker=None if champion.ranker is None else champion.ranker.name, why="the recipe that serves, fitted anew",
         )  # fmt: skip
         return Chosen(choice, self.recipes, self.phases, self.skipped, self.seconds, self._train())
+
+    def _read_ahead(self) -> None:
+        if isinstance(self.walk, ListsWalk):
+            self.walk.read_ahead(self.plan.lists)
 
     def _phase(self, name: str) -> None:
         """Judge the contenders so far on each list, and keep what blend and rankers learn from.
@@ -133,7 +139,8 @@ class Choosing:
             useful += 1
             place = useful - 1 if useful <= BLEND_LISTS else int(rng.integers(0, useful))
             if place < BLEND_LISTS:
-                scores.put(place, judged.pool.scores, judged.due(), judged.missed)
+                seen = slice(None) if judged.seen is None else judged.seen
+                scores.put(place, judged.pool.scores[seen], judged.due()[seen], judged.missed)
         if name == "learn" and len(judges) == 1:
             judges.append(Judge(self.recipes, chance=chance))
         self.tables.judges += judges
@@ -158,11 +165,10 @@ class Choosing:
         for name, recipe in self.recipes.items():
             if recipe.family == "ranker" and recipe.ranker is not None and len(heads):
                 values = list_values(recipe.ranker, heads, tuple(CUTS[cut] for cut in TRAIN))
-                means = np.average(values, axis=0, weights=heads.weights)
-                found[name] = {cut: Interval(value=float(value)) for cut, value in zip(TRAIN, means, strict=True)}
-            elif told := self.tables.train(name):
+                found[name] = intervals(values, np.arange(len(values)), TRAIN, self.seed, weights=heads.weights)
+            elif told := self.tables.train(name, self.seed):
                 found[name] = told
-        if told := self.tables.train(RANDOM):
+        if told := self.tables.train(RANDOM, self.seed):
             found[RANDOM] = told
         return found
 

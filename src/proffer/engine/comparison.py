@@ -5,9 +5,8 @@ from typing import Any
 
 import msgspec
 
+from proffer.engine.measure import TARGET
 from proffer.engine.metrics import Interval
-
-TARGET = "ndcg@10"
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from proffer.engine.served import ListsWalk
 from proffer.engine.splits import SplitReport, split_walk
 from proffer.engine.tuning import tune
 from proffer.engine.walks import walk as walk_of
+from proffer.features.state import State
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine, Progress
@@ -39,12 +40,16 @@ FEW = 30
 
 @dataclass(frozen=True)
 class Outcome:
-    """A report with what would be deployed by it; `recipes` are all contenders by name, as they were judged."""
+    """A report with what would be deployed by it; `recipes` are all contenders by name, as they were judged.
+
+    `state` is what the walk has folded, where it followed the log's own order from its beginning.
+    """
 
     report: Report
     recipe: Recipe
     settings: dict[str, dict[str, Any]]
     recipes: dict[str, Recipe] = field(default_factory=dict)
+    state: State | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,8 @@ def study(walk: Walk, task: Task) -> Outcome:
     if choosing.decided:
         notes.append(f"{choosing.decided} logged decisions were offered to the rankers")
     report = judge(walk, chosen, task, planned, tried, notes)
-    return Outcome(report, chosen.recipes[report.champion], settings, chosen.recipes)
+    state = walk.state if isinstance(walk, ListsWalk) else None
+    return Outcome(report, chosen.recipes[report.champion], settings, chosen.recipes, state)
 
 
 def planned_for(walk: Walk, task: Task) -> Plan:

@@ -20,9 +20,16 @@ def add_head(heads: Lists, judged: Judged, stage_one: Recipe, shared: Shared | N
         found = blended(judged, stage_one, every=judged.positions is not None)
         best = head(judged, stage_one, found)
     grades, relevant = judged.due(grades=True)[found.rows][best.rows], judged.relevant[found.rows][best.rows]
+    gained = judged.due()[found.rows][best.rows]
     if not relevant.any():
         return
     heads.columns = best.columns
-    shown = None if judged.positions is None or judged.examined is not None else judged.positions[found.rows][best.rows]
+    matrix = best.matrix
+    if judged.seen is not None:
+        seen = judged.seen[found.rows][best.rows]
+        matrix, grades, relevant, gained = matrix[seen], grades[seen], relevant[seen], gained[seen]
+    shown = None
+    if judged.positions is not None and judged.examined is None and judged.seen is None:
+        shown = judged.positions[found.rows][best.rows]
     wanted = int(judged.relevant.sum()) + judged.missed
-    heads.add(best.matrix, grades, wanted - int(relevant.sum()), shown, Measure(judged, wanted).weight)
+    heads.add(matrix, grades, wanted - int(relevant.sum()), shown, Measure(judged, wanted).weight, gained)

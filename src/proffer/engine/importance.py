@@ -1,5 +1,7 @@
 """What a ranker goes by: how much each column gained while it learned, and what is lost when a column is shuffled."""
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from proffer.engine.learned import Lists
 from proffer.engine.metrics import CUTOFF, list_ndcg
 from proffer.models.base import Ranker, gained
+from proffer.models.rankers.linear import LinearRanker
 
 LISTS, COLUMNS, TOLD = 200, 30, 20
 """So many lists at most, and so many columns by gain, are shuffled; so many are told."""
@@ -55,7 +58,7 @@ def permuted(ranker: Ranker, heads: Lists, names: list[str], seed: int) -> dict[
 
 
 def list_values(ranker: Ranker, heads: Lists, cuts: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return NDCG of each list in a ranker's order at each of these depths (lists, cuts), by what the list taught."""
+    """Return NDCG of each list in a ranker's order at each of these depths (lists, cuts), by what each row adds."""
     return _values(ranker, heads.X, heads, heads.sizes, cuts)
 
 
@@ -68,10 +71,23 @@ def _values(
 ) -> NDArray[np.float64]:  # fmt: skip
     ends = np.cumsum(sizes)
     found = np.empty((len(sizes), len(cuts)))
-    y, missed = heads.y, heads.missed
+    gained, missed = heads.gained, heads.missed
+    scores = _scores(ranker, X, sizes, heads.columns)
     for number, (end, size) in enumerate(zip(ends.tolist(), sizes.tolist(), strict=True)):
         rows = slice(end - size, end)
-        order = np.argsort(-ranker.predict(X[rows], heads.columns), kind="stable")
-        every = np.concatenate([y[rows], np.ones(missed[number])])
+        order = np.argsort(-scores[rows], kind="stable")
+        every = np.concatenate([gained[rows], np.ones(missed[number])])
         found[number] = [list_ndcg(every, None, order, k)[0] for k in cuts]
     return found
+
+
+def _scores(
+    ranker: Ranker, X: NDArray[np.float32], sizes: NDArray[np.int64], columns: Sequence[str]
+) -> NDArray[np.float32]:
+    """Return a ranker's scores of lists laid end to end (total,), all at once where it can tell them so."""
+    if getattr(ranker, "by_row", False):
+        return ranker.predict(X, columns)
+    if isinstance(ranker, LinearRanker):
+        return ranker.predict_lists(X, sizes, columns)
+    lists = np.split(X, np.cumsum(sizes)[:-1].tolist())
+    return np.concatenate([ranker.predict(rows, columns) for rows in lists])

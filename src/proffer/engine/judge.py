@@ -85,7 +85,9 @@ class Judge:
             self.random.append((*measure.by_chance(), *NOT_TOLD))
         beyond = Beyond(judged, wanted) if self.beyond else None
         for tally in self.tallies.values():
-            rows, seconds = timed_order(judged, tally.recipe, shared, DEPTH if judged.told is None else None)
+            rows, seconds = timed_order(
+                judged, tally.recipe, shared, DEPTH if judged.told is None and judged.seen is None else None
+            )
             tally.seconds += seconds
             more = NOT_TOLD if beyond is None else beyond.measures(rows[:DEPTH], measure.telling(rows))
             tally.values.append((*measure.of(rows), *more))
@@ -241,7 +243,9 @@ def blended(judged: Judged, recipe: Recipe, *, every: bool = False) -> Blended:
     rows = np.arange(len(whole.ordinals)) if every else np.flatnonzero(whole.proposed[:, proposing].any(axis=1))
     sources = tuple(whole.sources[place] for place in weighted.tolist())
     cells = np.ix_(rows, weighted)
-    pool = Pool(sources, whole.ordinals[rows], whole.scores[cells], whole.proposed[cells])
+    # What was read of the whole pool is read of these rows only where they are all of it: columns go by the list.
+    matrix = whole.matrix if len(rows) == len(whole.ordinals) else None
+    pool = Pool(sources, whole.ordinals[rows], whole.scores[cells], whole.proposed[cells], matrix)
     scores = blend(pool, sources, np.array([recipe.weights[name] for name in sources], np.float64))
     return Blended(rows, pool, scores)
 

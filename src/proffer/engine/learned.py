@@ -14,16 +14,19 @@ class Lists:
         self._parts: list[tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64] | None]] = []
         self._missed: list[int] = []
         self._weights: list[float] = []
+        self._gained: list[NDArray[np.float64]] = []
 
     def add(
         self, X: NDArray[np.float32], y: NDArray[np.float64], missed: int, positions: NDArray[np.int64] | None = None,
-        weight: float = 1.0,
+        weight: float = 1.0, gained: NDArray[np.float64] | None = None,
     ) -> None:  # fmt: skip
         """Add a list: X (m, d), grades y (m,), wanted items that are not in it, places at which rows were shown.
 
-        `weight` is how much it counts where lists are averaged.
+        `weight` is how much it counts where lists are averaged, `gained` (m,) what each row adds to its NDCG, by
+        default the grade.
         """
         self._weights.append(weight)
+        self._gained.append(np.asarray(y if gained is None else gained, np.float64))
         self._parts.append((np.ascontiguousarray(X, np.float32), np.asarray(y, np.float64), positions))
         self._missed.append(missed)
 
@@ -33,7 +36,7 @@ class Lists:
             self.add(X, y, missed)
         else:
             self._parts[place] = np.ascontiguousarray(X, np.float32), np.asarray(y, np.float64), None
-            self._missed[place] = missed
+            self._gained[place], self._missed[place] = np.asarray(y, np.float64), missed
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -42,7 +45,7 @@ class Lists:
         """Return these lists followed by others of the same columns."""
         both = Lists(self.columns or other.columns)
         both._parts, both._missed = [*self._parts, *other._parts], [*self._missed, *other._missed]
-        both._weights = [*self._weights, *other._weights]
+        both._weights, both._gained = [*self._weights, *other._weights], [*self._gained, *other._gained]
         return both
 
     @property
@@ -59,6 +62,11 @@ class Lists:
     def y(self) -> NDArray[np.float64]:
         """Return the grades (total,)."""
         return np.concatenate([y for _, y, _ in self._parts])
+
+    @property
+    def gained(self) -> NDArray[np.float64]:
+        """Return what each row adds to its list's NDCG (total,)."""
+        return np.concatenate(self._gained)
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -79,7 +87,7 @@ class Lists:
         """Return the last lists, at most so many."""
         kept = Lists(self.columns)
         kept._parts, kept._missed = self._parts[-most:], self._missed[-most:]
-        kept._weights = self._weights[-most:]
+        kept._weights, kept._gained = self._weights[-most:], self._gained[-most:]
         return kept
 
     @property

@@ -20,10 +20,14 @@ from proffer.features.state import State
 
 
 class Answers(NamedTuple):
-    """What a subject did with items in a period: their ids, in order of first event, and the grade of each (k,)."""
+    """What a subject did with items in a period: their ids, in order of first event, and the grade of each (k,).
+
+    `looks` counts the events that say that something was looked at, where these are told apart.
+    """
 
     items: tuple[str, ...]
     grades: NDArray[np.float64]
+    looks: int = 0
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -98,7 +102,7 @@ class Maker:
             cost = self.costs.setdefault(name, Cost())
             cost.ask_seconds += time.perf_counter() - started
             cost.lists += 1
-        pool = asked.pool(tuple(asked.fitted.retrievers), tuple(asked.fitted.pipeline.heuristics))
+        pool = asked.pool(tuple(asked.fitted.retrievers), tuple(asked.fitted.pipeline.heuristics), whole=True)
         asked.scored.clear()
         return pool
 

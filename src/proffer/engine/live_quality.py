@@ -11,9 +11,11 @@ from proffer.core.clock import first_id
 from proffer.core.decisions import Decision
 from proffer.core.labels import Labels
 from proffer.core.ports import ModelVersion
-from proffer.engine.comparison import TARGET, Comparison
+from proffer.engine.comparison import Comparison
 from proffer.engine.lists import Answers
+from proffer.engine.measure import TARGET
 from proffer.engine.metrics import Interval, due_gains, gains, intervals, list_ndcg
+from proffer.engine.protocols import SERVED
 from proffer.engine.wanted import answers_of
 from proffer.models.examination import Examination
 
@@ -24,8 +26,6 @@ FEWEST = 30
 """Fewer answered lists say nothing of a model."""
 MOST, PAGE = 2_000, 500
 STEP, OLDEST, SEED = timedelta(days=1), timedelta(days=90), 0
-SERVED = "lists"
-"""The protocol whose measure is that of lists that were served."""
 
 
 class LiveQuality(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +113,12 @@ def _measured(
     ids = decision.considered.ids
     positions = np.array([ranks.get(id, 0) for id in ids], np.int64)
     held = np.array([grades.get(id, 0.0) for id in ids])
-    chances = np.ones(len(ids)) if examination is None else examination.at(positions)
-    due = due_gains(gains(held, labels.gain), chances, (positions > 0) | (held != 0))
-    return list_ndcg(due * chances, chances, np.arange(len(ids)), 10)
+    answered, placed = held != 0, positions > 0
+    if found.looks:
+        # What was placed and not looked at tells nothing.
+        kept = answered | ~placed
+        positions, held, answered, placed = (column[kept] for column in (positions, held, answered, placed))
+        placed, examination = answered, None
+    chances = np.ones(len(held)) if examination is None else examination.at(positions)
+    due = due_gains(gains(held, labels.gain), chances, placed | answered)
+    return list_ndcg(due * chances, chances, np.arange(len(held)), 10)

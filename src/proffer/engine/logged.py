@@ -1,9 +1,11 @@
 """Lists that were really shown: logged decisions, read as they were made, with the answers they got."""
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,16 +30,18 @@ FEWEST = 100
 NOBODY = frozenset((COLD, LIGHT))
 MOST = 10_000
 """So many of the newest decisions of a period are looked at."""
+_sequence = attrgetter("sequence")
 
 
 class Joined:
-    """A decision and the events that answered it."""
+    """A decision and the events that answered it; `looks` counts those that say that an item was looked at."""
 
     def __init__(self, decision: Decision) -> None:
         self.decision = decision
         self.at = decision.query.at.timestamp()
         self.items = {*decision.considered.ids, *(placed.id for placed in decision.slate)}
         self.answers: list[tuple[float, str, float]] = []
+        self.looks = 0
 
     def found(self, past: Past) -> Answers:
         """Return what the answers to each item say together."""
@@ -50,7 +54,7 @@ class Joined:
         items = np.array([codes[item] for _, item, _ in self.answers], np.int64)
         kept, grades = graded_items(items, np.array([weight for *_, weight in self.answers]), labels)
         names = [*codes]
-        return Answers(tuple(names[code] for code in kept.tolist()), grades)
+        return Answers(tuple(names[code] for code in kept.tolist()), grades, self.looks)
 
 
 def logged_lists(walk: "Walking", since: float, until: float, most: int) -> Iterator[Judged]:
@@ -118,19 +122,21 @@ class Replayed:
     def __init__(self, past: Past) -> None:
         self.state = past.empty()
         self._chunks = iter(past.chunks())
-        self._rest: Sequence[Event] = ()
+        self._held: Sequence[Event] = ()
+        self._folded = 0
 
     def upto(self, sequence: int) -> None:
         """Fold the events up to a sequence of the log."""
         while True:
-            if not self._rest:
-                self._rest = next(self._chunks, ())
-                if not self._rest:
+            if self._folded == len(self._held):
+                self._held, self._folded = next(self._chunks, ()), 0
+                if not self._held:
                     return
-            due = [event for event in self._rest if event.sequence <= sequence]
-            self.state.fold(due)
-            self._rest = self._rest[len(due) :]
-            if self._rest:
+            due = bisect_right(self._held, sequence, self._folded, key=_sequence)
+            if due > self._folded:
+                self.state.fold(self._held[self._folded : due])
+                self._folded = due
+            if due < len(self._held):
                 return
 
 
@@ -161,6 +167,7 @@ def join(past: Past, since: float, until: float) -> list[Joined]:
                 answered = answers_to(event, target.id, at, by_query, by_subject.get(event.actor.id, ()), window)
                 if answered is not None:
                     answered.answers.append((at, target.id, weight))
+                    answered.looks += event.type in past.labels.looks
     return [*closed]
 
 

@@ -29,18 +29,19 @@ def measures(hits: NDArray[np.bool_], wanted: int) -> tuple[float, ...]:
 class Measure:
     """Measures one list in any order: NDCG by gains, without the bias of places where it is known; all else by hits.
 
-    Of what was not shown hits say nothing: these rows are passed over. `weight` is how much the list counts.
+    Of what was not shown hits say nothing: these rows are passed over. What was shown and not looked at is passed over
+    by all measures. `weight` is how much the list counts.
     """
 
     def __init__(self, judged: Judged, wanted: int) -> None:
-        self.wanted, self.relevant, self.told = wanted, judged.relevant, judged.told
-        self.plain = judged.gain == "binary" and judged.examined is None and judged.told is None
+        self.wanted, self.relevant, self.told, self.seen = wanted, judged.relevant, judged.told, judged.seen
+        self.plain = judged.gain == "binary" and judged.examined is None and judged.told is None and judged.seen is None
         self.weight = 1.0
         if self.plain:
             return
         lost = gains(np.array(judged.lost), judged.gain)
         chances = np.ones(len(self.relevant)) if judged.examined is None else judged.examined
-        due = judged.due()
+        due = judged.due() if judged.seen is None else np.where(judged.seen, judged.due(), 0.0)
         self.gains = np.concatenate([due * chances, lost])
         self.examined = np.concatenate([chances, np.ones(len(lost))])
         _, self.weight = list_ndcg(self.gains, self.examined, np.empty(0, np.int64), CUTS[TARGET])
@@ -62,6 +63,8 @@ class Measure:
         found = measures(self.relevant[self.telling(order)], self.wanted)
         if self.plain:
             return found
+        if self.seen is not None:
+            order = order[self.seen[order]]
         graded = {name: list_ndcg(self.gains, self.examined, order, k)[0] for name, k in CUTS.items()}
         return tuple(graded.get(name, value) for name, value in zip(PER_LIST, found, strict=True))
 
@@ -72,6 +75,7 @@ class Measure:
         else:
             every = self.gains / self.examined
         own, ideal = every[: len(self.relevant)], np.sort(every)[::-1]
+        own = own if self.seen is None else own[self.seen]
         told = {}
         for name, k in CUTS.items():
             best = float(ideal[:k] @ DISCOUNT[: min(k, len(ideal))])

@@ -18,7 +18,8 @@ from proffer.features.state import State
 
 PHASES = ("blend", "learn", "choose", "report")
 """Weights of the blend are fitted on the first, rankers on the second; the third chooses, the last is read once."""
-PROTOCOLS = ("daily", "temporal", "leave-last-out", "lists")
+SERVED = "lists"
+PROTOCOLS = ("daily", "temporal", "leave-last-out", SERVED)
 COLD, WARM = "cold user", "warm user"
 LIGHT, HEAVY = "light user", "heavy user"
 
@@ -77,7 +78,8 @@ class Judged:
     one of LIGHT and HEAVY (below, or at least at, the median of wanted items among the users who wanted any).
     `positions` (m,) is given for a list that was shown: the place from 1 at which the row was, 0 for not shown;
     `examined` (m,) the chance that somebody looked there. Where only some rows were shown or answered, `told` (m,) says
-    which: of the others nobody knows whether they are wanted.
+    which: of the others nobody knows whether they are wanted. Where it is known what was looked at, `seen` (m,) is
+    False for what was shown and was not: it is left out, as nobody knows of it either and others stand in for it.
     `gain` is what a grade adds to NDCG, `lost` the grades of the missed. A list to `learn` from only judges nobody.
     `new` (m,) tells which rows nobody had wanted by then, `missed_new` how many of the missed were so (all unknown
     are).
@@ -98,6 +100,7 @@ class Judged:
     new: NDArray[np.bool_] | None = None
     missed_new: int = 0
     told: NDArray[np.bool_] | None = None
+    seen: NDArray[np.bool_] | None = None
     examined: NDArray[np.float64] | None = None
     gain: Gain = "binary"
     lost: tuple[float, ...] = ()

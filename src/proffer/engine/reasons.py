@@ -156,6 +156,18 @@ def _first(held: Sequence[int], adds: Sequence[float]) -> list[int]:
     return sorted((number for number in held if adds[number] > 0.0), key=lambda number: -adds[number])
 
 
+class Swedish(float):
+    """A number as Swedish writes it: a space that does not break between thousands, and a comma before decimals.
+
+    >>> f"{Swedish(12500.5):,.1f}".replace(chr(0xA0), " ")
+    '12 500,5'
+    """
+
+    def __format__(self, spec: str) -> str:
+        """Return the number as this asks, with Swedish signs."""
+        return super().__format__(spec).translate({ord(","): "\u00a0", ord("."): ","})
+
+
 def _words(template: Template, value: float, item: Mapping[str, Any], language: str) -> Reason:
     words = template.sv if language == "sv" else template.en
     used: dict[str, str | float] = {}
@@ -163,6 +175,8 @@ def _words(template: Template, value: float, item: Mapping[str, Any], language: 
         used[name] = round(value, 4) if name == "value" else str(item.get(name) or "")
     # A category is often a code, and people read words.
     told = {**used, "category": str(used.get("category", "")).replace("_", " ")}
+    if language == "sv" and "value" in used:
+        told["value"] = Swedish(used["value"])
     return Reason(code=template.code, text=words.format(**told), values=used)
 
 

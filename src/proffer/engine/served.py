@@ -1,6 +1,7 @@
 """The lists protocol: lists that were really shown, oldest to newest, each read as it was, judged by its answers."""
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -13,15 +14,14 @@ from numpy.typing import NDArray
 from proffer.core.decisions import Decision
 from proffer.engine.lists import Answers, Standing, sample
 from proffer.engine.logged import NOBODY, Joined, Replayed
-from proffer.engine.metrics import gains
 from proffer.engine.past import DAY, Past, moment
-from proffer.engine.pool import rules_of
-from proffer.engine.protocols import PHASES, Judged, Span, Want
+from proffer.engine.places import Looked, closed
+from proffer.engine.pool import Pool, rules_of
+from proffer.engine.protocols import PHASES, SERVED, Judged, Span, Want
 from proffer.engine.serve import Asked
 from proffer.engine.shown import shown_lists
 from proffer.engine.walking import Walking
-from proffer.features.state import State
-from proffer.models.examination import FEWEST_ANSWERS, FEWEST_LISTS, Examination
+from proffer.models.examination import FEWEST_LISTS, Examination
 
 SPLIT = 0.2
 """The newest lists that are reported on, as a share of all that were answered."""
@@ -29,6 +29,8 @@ SHARES = (0.1, 0.7)
 """Where the learn and the choose phase begin among the lists before the report."""
 LOOKED_AT = 1_500
 """So many of the newest lists before the report tell where people look."""
+HELD_BYTES = 1 << 28
+"""So much may be held of lists that are made ahead."""
 
 
 class Answered(NamedTuple):
@@ -52,7 +54,7 @@ class ListsWalk(Walking):
     which a list of a phase was shown.
     """
 
-    name = "lists"
+    name = SERVED
 
     def __init__(
         self, past: Past, since: float | None = None, until: float = math.inf, seed: int = 0, *,
@@ -76,9 +78,19 @@ class ListsWalk(Walking):
         self.rows["report"] = [Answered(one, one.found(past)) for one in useful[cut:]]
         self.shown = every
         self.unanswered = len(every) - count
-        self.examination = self._examination(every) if debias else None
+        # Where looks are told nobody has to guess them.
+        placed = [one for one in every if one.decision.slate and not one.looks and one.at < self.begins][-LOOKED_AT:]
+        placed = placed if debias else []
+        enough = sum(bool(one.answers) for one in placed) >= FEWEST_LISTS
+        self.looked = Looked(past, placed if enough else [], self.begins)
+        self.ahead: dict[str, deque[Judged]] = {}
         self.replayed = Replayed(past)
         self.state = self.replayed.state
+
+    @property
+    def examination(self) -> Examination | None:
+        """Return where people look, by the lists before the report that tell places; None where they are too few."""
+        return self.looked.examination
 
     def span(self, phase: str) -> Span:
         """Return what a phase covers."""
@@ -98,33 +110,86 @@ class ListsWalk(Walking):
         """Return nothing: which items come into a list is given, so that no retriever's settings are tried."""
         return []
 
+    def read_ahead(self, most: int) -> None:
+        """Make the lists of all phases before the report, at most so many of each, while it is read where people look.
+
+        So the log is folded once instead of twice. Nothing is done where the lists would be too many to hold, or would
+        still have to look into the state.
+        """
+        phases, columns = PHASES[:-1], len(self.past.app.view.columns)
+        kept = [self.rows[phase][row] for phase in phases for row in self._sampled(phase, most)]
+        cells = columns * sum(len(one.joined.items) for one in kept)
+        grouped = all(one.decision.query.group is not None for one in kept)
+        until = self.rows["report"][0].decision.as_of if self.rows["report"] else math.inf
+        if self.looked.over or self.looked.last > until or not grouped or 4 * cells > HELD_BYTES:
+            return
+        self.looked.leave(one.decision for one in kept)
+        for phase in phases:
+            self.ahead[phase] = deque(self._made(phase, most, ahead=True))
+        self.looked.read(self.replayed)
+
     def lists(self, phase: str, most: int) -> Iterator[Judged]:
         """Yield a sample of the lists of a phase."""
+        held = self.ahead.pop(phase, None)
+        if held is None:
+            yield from map(self._looked_at, self._made(phase, most))
+        while held:
+            yield self._looked_at(held.popleft())
+
+    def _looked_at(self, made: Judged) -> Judged:
+        # Where a list tells itself what was looked at, nothing is to be estimated.
+        if made.positions is None or made.seen is not None or self.examination is None:
+            return made
+        return replace(made, examined=self.examination.at(made.positions))
+
+    def _sampled(self, phase: str, most: int) -> list[int]:
+        kept: list[int] = sample(np.arange(len(self.rows[phase])), most, self.seed).tolist()
+        return kept
+
+    def _made(self, phase: str, most: int, *, ahead: bool = False) -> Iterator[Judged]:
+        """Yield a sample of the lists of a phase; those made `ahead` need not look into the state any more."""
         rows = self.rows[phase]
-        kept = set(sample(np.arange(len(rows)), most, self.seed).tolist())
+        kept = set(self._sampled(phase, most))
         codes = {name: code for code, name in enumerate(self.past.acts.users)}
         days = groupby(enumerate(rows), key=lambda row: row[1].joined.at // DAY)
         for boundary, (_, group) in enumerate(days):
             day = [*group]
             first = day[0][1].joined
+            if ahead:
+                self.looked.read(self.replayed, first.decision.as_of)
             self.replayed.upto(first.decision.as_of)
             self.fit(first.at, boundary)
             standing = Standing.before(self.past.acts, self.past.before(first.at))
             for place, one in day:
                 if place in kept:
+                    if ahead:
+                        self.looked.read(self.replayed, one.decision.as_of)
                     self.replayed.upto(one.decision.as_of)
                     code = codes.get(one.decision.query.subject.id)
                     segments = NOBODY if code is None else standing.segments(code)
                     judged = self.judged(one, segments)
+                    if judged is not None and ahead:
+                        judged = replace(judged, pool=self._whole(judged))
+                    if ahead:
+                        self.looked.take(one.decision, self.state, None if judged is None else judged.pool)
                     if judged is not None:
                         yield judged
+
+    def _whole(self, judged: Judged) -> Pool:
+        """Return the pool of a list with all that is to be read of it."""
+        pool, query = judged.pool, judged.query
+        if pool.matrix is not None:
+            return pool
+        batch = self.state.batch(query.subject, pool.ordinals, query.at.timestamp(), query.context)
+        return replace(pool, matrix=self.state.view.matrix(batch))
 
     def judged(self, one: Answered, segments: frozenset[str]) -> Judged | None:
         """Return a list as it would be made now; None where none of its items is known to have existed by then."""
         decision, state = one.decision, self.state
         ids = [*dict.fromkeys((*decision.considered.ids, *(placed.id for placed in decision.slate)))]
         ordinals = state.ordinals(ids)
-        known = np.array(list(dict.fromkeys(ordinals[ordinals >= 0].tolist())), np.int64)
+        # In order of mention: a decision tells what it considered best first, and equals keep the order of the pool.
+        known = np.unique(ordinals[ordinals >= 0])
         if not len(known):
             return None
         asked = self._asked(decision, known)
@@ -133,11 +198,12 @@ class ListsWalk(Walking):
         if not decision.slate or not self.debias:
             return made
         positions = places_of(decision, ids, ordinals, pool.ordinals)
-        told = (positions > 0) | (made.grades != 0)
-        exam = None if self.examination is None else self.examination.at(positions)
-        return replace(
-            made, positions=positions, told=None if told.all() else told, examined=exam
-        )  # fmt: skip
+        answered, placed = made.grades != 0, positions > 0
+        if one.found.looks:
+            told, seen = answered, answered | ~placed
+        else:
+            told, seen = answered | placed, None
+        return replace(made, positions=positions, told=None if told.all() else told, seen=seen)
 
     def missing(self) -> str:
         """Say why there is nothing to report on."""
@@ -170,58 +236,6 @@ class ListsWalk(Walking):
         settings = self.past.settings
         rules = rules_of(self.fitted, settings, query, self.state)
         return Asked(query, self.fitted, settings, self.state, rules, allowed, np.empty(0, np.int64), known)
-
-    def _examination(self, every: Sequence[Joined]) -> Examination | None:
-        """Return where people look, by the lists before the report that tell places; None where they are too few."""
-        placed = [one for one in every if one.decision.slate and one.at < self.begins][-LOOKED_AT:]
-        if sum(bool(one.answers) for one in placed) < FEWEST_LISTS:
-            return None
-        return looked_at(self.past, placed, self.begins)
-
-
-def looked_at(past: Past, lists: Sequence[Joined], until: float) -> Examination | None:
-    """Return what the answers before `until` to these lists, in order of the log, tell of their places."""
-    replayed = Replayed(past)
-    view = past.app.view
-    names = [name for name in view.columns if not view.relative((name,))]
-    parts: list[tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]] = []
-    for one in lists:
-        replayed.upto(one.decision.as_of)
-        found = _rows(past, replayed.state, closed(one, until), names)
-        if found is not None:
-            parts.append(found)
-    if not parts:
-        return None
-    X, gained, positions = (np.concatenate(column) for column in zip(*parts, strict=True))
-    if (gained > 0).sum() < FEWEST_ANSWERS or positions.max() < 2:
-        return None
-    # What is judged is the gain, so that it is the gain whose places count: a glance may be had at places where
-    # nothing is ever done.
-    return Examination().fit(X, gained / gained.max(), positions)
-
-
-def closed(one: Joined, until: float) -> Joined:
-    """Return a list with the answers that came before `until` alone."""
-    kept = Joined(one.decision)
-    kept.at, kept.items, kept.answers = one.at, one.items, [answer for answer in one.answers if answer[0] < until]
-    return kept
-
-
-def _rows(
-    past: Past, state: State, one: Joined, names: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]] | None:
-    query = one.decision.query
-    ids = [placed.id for placed in one.decision.slate]
-    ordinals = state.ordinals(ids)
-    known = ordinals >= 0
-    if not known.any():
-        return None
-    found = one.found(past)
-    gained = dict(zip(found.items, gains(found.grades, past.labels.gain).tolist(), strict=True))
-    answered = np.array([gained.get(id, 0.0) for id in ids])[known]
-    positions = np.array([placed.rank for placed in one.decision.slate], np.int64)[known]
-    batch = state.batch(query.subject, ordinals[known], query.at.timestamp(), query.context)
-    return np.asarray(state.view.some(batch, names), np.float32), answered, positions
 
 
 def places_of(

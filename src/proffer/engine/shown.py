@@ -74,18 +74,24 @@ class _Gathered:
         app = past.app
         self.grader = Grader(app, past.settings)
         self.window = past.labels.window.total_seconds()
+        self.looking = past.labels.looks
         self.members = _Members(app.schema.entities[app.item].role("group"))
         self.impression, self.item, self.subject = app.impression, app.item, app.subject
         self.decided: deque[Joined] = deque(maxlen=MOST)
         self.found: list[Joined] = []
+        self.elsewhere: set[str] = set()
         self.by_query: dict[str, Joined] = {}
         self.by_subject: dict[str, list[Joined]] = {}
 
     def decide(self, decision: Decision) -> None:
-        """Take a decision, where it is the pipeline's and of the time."""
+        """Take a decision, where it is the pipeline's and of the time; what names another one is no list of these."""
         at = decision.query.at.timestamp()
         if decision.query.pipeline == self.past.pipeline.name and self.since <= at <= self.until and decision.slate:
+            if len(self.decided) == MOST:
+                self.elsewhere.add(self.decided[0].decision.query.id)
             self.decided.append(Joined(decision))
+        else:
+            self.elsewhere.add(decision.query.id)
 
     def index(self) -> None:
         """Make the decisions known to those who answer."""
@@ -103,7 +109,7 @@ class _Gathered:
         at, target = event.at.timestamp(), event.target
         if target is None or target.kind != self.item or event.actor.kind != self.subject:
             return
-        if not self.since <= at <= self.until:
+        if not self.since <= at <= self.until or event.query_id in self.elsewhere:
             return
         if event.type == self.impression:
             self._shown(event, target.id, at)
@@ -111,6 +117,7 @@ class _Gathered:
             answered = self._answered(event, target.id, at)
             if answered is not None:
                 answered.answers.append((at, target.id, grade))
+                answered.looks += event.type in self.looking
 
     def lists(self) -> list[Joined]:
         """Return what was found, in the log's order."""

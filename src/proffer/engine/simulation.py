@@ -33,6 +33,7 @@ ARMS = (BEFORE, LEARNT, BEST)
 """What serves the same visitors: the fallback that is never trained, what is trained after each round, the truth."""
 NDCG, DIVERSITY, BY_MODEL = "ndcg@10", "diversity", "by model"
 PLACES = 10
+"""So many first places of a page are measured."""
 TRUTH = "truth"
 SECONDS = 120.0
 """Of a training's budget, as declared."""
@@ -79,7 +80,7 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Tally:
-    """What was counted in one round of one arm."""
+    """What was counted in one round of one arm, on the first places of its pages."""
 
     lists: int = 0
     ndcg: list[float] = field(default_factory=list)
@@ -163,17 +164,21 @@ class Arm:
         self.clock.at = max(self.clock.at, visit.at)
         subject = EntityRef(self.engine.app.subject, visit.subject)
         query = Query(
-            id=f"q-{name}", pipeline=self.pipeline.name, subject=subject, at=visit.at, n=PLACES, group=visit.group
+            id=f"q-{name}", pipeline=self.pipeline.name, subject=subject, at=visit.at, n=self.world.page,
+            group=visit.group,
         )  # fmt: skip
         decision = self.engine.recommend(query)
         self._measure(decision, tally)
-        for event in self._record(self.world.answers(visit, [one.id for one in decision.slate], query.id)):
-            tally.events[event.type] = tally.events.get(event.type, 0) + 1
+        shown = [one.id for one in decision.slate]
+        first = set(shown[:PLACES])
+        for event in self._record(self.world.answers(visit, shown, query.id)):
+            if event.target is not None and event.target.id in first:
+                tally.events[event.type] = tally.events.get(event.type, 0) + 1
 
     def _measure(self, decision: Decision, tally: Tally) -> None:
         tally.lists += 1
         tally.by_model += decision.model == decision.version
-        shown = [one.id for one in decision.slate]
+        shown = [one.id for one in decision.slate[:PLACES]]
         tally.ndcg.append(self._ndcg(decision, shown))
         state = self.engine.state
         found = diversity_score(state.ordinals(shown), self.ruler, self.engine.settings, state)

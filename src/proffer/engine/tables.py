@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from proffer.engine.judge import Judge
 from proffer.engine.measure import weights_of
-from proffer.engine.metrics import Interval, paired
+from proffer.engine.metrics import Interval, intervals, paired
 from proffer.engine.report import Step
 
 CHOICE_LEVEL = 0.9
@@ -36,16 +36,13 @@ class Tables:
         values = np.concatenate([judge.values(name) for judge in judges])
         return float(np.average(values, weights=_counts(judges)))
 
-    def train(self, name: str) -> dict[str, Interval]:
-        """Return a contender's mean NDCG@5 and @10 over all lists it was judged on before the report."""
+    def train(self, name: str, seed: int) -> dict[str, Interval]:
+        """Return a contender's mean NDCG@5 and @10 over all lists it was judged on before the report, by user."""
         judges = [judge for judge in self.judges[self.since.get(name, 0) :] if judge.users and judge.has(name)]
         if not judges:
             return {}
-        means = [
-            np.average(np.concatenate([judge.values(name, cut) for judge in judges]), weights=_counts(judges))
-            for cut in TRAIN
-        ]
-        return {cut: Interval(value=float(mean)) for cut, mean in zip(TRAIN, means, strict=True)}
+        values = np.column_stack([np.concatenate([judge.values(name, cut) for judge in judges]) for cut in TRAIN])
+        return intervals(values, _users(judges), TRAIN, seed, weights=_counts(judges))
 
     def step(self, challenger: str, incumbent: str, seed: int) -> Step | None:
         """Compare two on every list neither learned from, None without any; a tie goes to the incumbent."""
@@ -54,9 +51,12 @@ class Tables:
             return None
         judges = [judge for judge in self.judges[since:] if judge.users]
         a, b = (np.concatenate([judge.values(name) for judge in judges]) for name in (challenger, incumbent))
-        users = np.unique(np.concatenate([judge.users for judge in judges]), return_inverse=True)[1]
-        lead = paired(a, b, users, seed, CHOICE_LEVEL, _counts(judges))
+        lead = paired(a, b, _users(judges), seed, CHOICE_LEVEL, _counts(judges))
         return Step(challenger=challenger, incumbent=incumbent, lead=lead, lists=len(a), taken=above_zero(lead))
+
+
+def _users(judges: Sequence[Judge]) -> NDArray[np.int64]:
+    return np.unique(np.concatenate([judge.users for judge in judges]), return_inverse=True)[1]
 
 
 def _counts(judges: Sequence[Judge]) -> NDArray[np.float64] | None:

@@ -16,16 +16,16 @@ from proffer.engine.options import DEFAULT, Options
 from proffer.engine.past import DAY, Past
 from proffer.engine.plan import Budget
 from proffer.engine.previous import previous_of
+from proffer.engine.protocols import SERVED
 from proffer.engine.provenance import provenance
 from proffer.engine.report import Report
-from proffer.features.replay import replay
+from proffer.features.replay import last_erasure, replay
 from proffer.features.state import State
 
 if TYPE_CHECKING:
     from proffer.engine.engine import Engine, Progress
 
 FEWEST = 20
-SERVED = "lists"
 MIN_INTERACTIONS = 100
 """So many are worth a training that nobody asked for."""
 REPORT_LISTS = 1500
@@ -54,6 +54,7 @@ def searched(
     options: Options = DEFAULT, debias: bool = True,
 ) -> Outcome:  # fmt: skip
     """Return what an evaluation on the newest days found."""
+    cleared = last_erasure(engine.stores.log)
     past = Past.read(engine.app, pipeline, engine.settings, engine.stores.log, decisions=engine.stores.decisions)
     options = options.over(engine.settings.training)
     check_enough(engine, pipeline, past, options)
@@ -62,9 +63,12 @@ def searched(
         progress=progress, options=options, debias=debias,
     )  # fmt: skip
     try:
-        return study(task.walk(past, pipeline.protocol), task)
+        outcome = study(task.walk(past, pipeline.protocol), task)
     except (CannotTrain, Invalid) as error:
         cannot(engine, pipeline, error.message, error.remedy)
+    if outcome.state is not None:
+        outcome.state.cleared = cleared
+    return outcome
 
 
 def check_enough(engine: "Engine", pipeline: Pipeline, past: Past, options: Options) -> None:
@@ -96,7 +100,7 @@ def save(engine: "Engine", outcome: Outcome, pipeline: Pipeline) -> ModelVersion
     # A state of its own: the live one is folded on meanwhile.
     state = replay(
         engine.stores.log, engine.app.view, engine.app.schema, subject=engine.app.subject, item=engine.app.item,
-        snapshots=engine.stores.snapshots,
+        snapshots=engine.stores.snapshots, begun=outcome.state,
     )  # fmt: skip
     report = outcome.report
     fitted = unfitted(pipeline, settings=outcome.settings, without=report.plan.without)

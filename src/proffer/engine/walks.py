@@ -7,7 +7,7 @@ from proffer.core.errors import Invalid
 from proffer.engine.daily import DailyWalk, reporting
 from proffer.engine.held_out import HeldOutWalk, leave_last_out
 from proffer.engine.past import DAY, Past
-from proffer.engine.protocols import PROTOCOLS, Walk
+from proffer.engine.protocols import PROTOCOLS, SERVED, Walk
 from proffer.engine.served import SPLIT, ListsWalk
 from proffer.engine.temporal import TemporalWalk, last_cut
 
@@ -28,7 +28,7 @@ def walk(
         raise Invalid(
             f"unknown protocol {protocol[:20]!r}", field="protocol", remedy=f"Use one of {', '.join(PROTOCOLS)}."
         )
-    if protocol == "lists":
+    if protocol == SERVED:
         if since is not None and until is not None and since >= until:
             raise Invalid("the period is empty", field="until", remedy="Name a later end.")
         return ListsWalk(

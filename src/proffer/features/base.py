@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from proffer.core.errors import Invalid
 from proffer.core.events import Event
+from proffer.core.labels import Scale
 from proffer.features.compile import Floats, Ints
 from proffer.features.table import mix
 
@@ -21,6 +22,8 @@ WHOLE = ("actor", "target", "group", "all", "target.group")
 """The parts that need no attribute but, for two of them, the item's group."""
 Weights = tuple[tuple[str, float], ...]
 """The event types an accumulator takes and what each counts for."""
+Scales = tuple[tuple[str, Scale], ...]
+"""The event types whose grade a field of theirs tells."""
 
 
 def each(*types: str) -> Weights:

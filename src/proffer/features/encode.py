@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from proffer.core.events import Event
-from proffer.features.base import Weights
+from proffer.features.base import Scales, Weights
 from proffer.features.compile import Floats, Ints
 from proffer.features.registry import Registry
 
@@ -64,6 +64,18 @@ class EventColumns:
     def weights(self, weights: Weights | None) -> Floats:
         """Return what each type code counts for."""
         return self._types.table(weights)
+
+    def grades(self, weights: Weights, scales: Scales) -> Floats:
+        """Return the grade of each event (n,): by its type's scale where it has the field, else the type's weight."""
+        table = self.weights(weights)
+        found = table[self.type]
+        for name, scale in scales:
+            code = self._types.codes[name]
+            values = self.fields[scale.field]
+            told = (self.type == code) & ~np.isnan(values) & (table[code] != 0.0)
+            reached, grades = np.array(scale.points).T
+            found[told] = np.interp(values[told], reached, grades)
+        return found
 
     def sketches(self) -> Floats:
         """Return the text sketch of each event's target (n, 24), NaN where it has no text."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proffer.features.accumulators.marks import LastGrade
+from proffer.features.accumulators.marks import LastGrade, LastScaled
 from proffer.features.base import Accumulator, Amount, Column
 from proffer.features.batch import Batch
 from proffer.features.compile import Floats
@@ -70,7 +70,8 @@ class Grade(Marked):
     @property
     def columns(self) -> tuple[Column, ...]:
         """Return its column."""
-        return (Column(self.name, "weight of the last event"),)
+        formula = "grade of the last event" if isinstance(self.of, LastScaled) else "weight of the last event"
+        return (Column(self.name, formula),)
 
     def values(self, batch: Batch) -> Floats:
         """Return the grades."""

@@ -19,13 +19,19 @@ TRIES = 5
 
 def replay(
     log: EventLog, view: FeatureView, schema: Schema, *, subject: str, item: str, until: int | None = None,
-    snapshots: StateStore | None = None, chunk: int = 32_768,
+    snapshots: StateStore | None = None, chunk: int = 32_768, begun: State | None = None,
 ) -> State:  # fmt: skip
     """Return the state at position `until` (None: the end of the log), from the nearest snapshot before it and on.
 
+    A state that was `begun` on this log and has not come to `until` is folded on instead, and is what is returned.
     Snapshots are kept under `State.version`; one that is older than an erasure is not used. The state stands at `until`
     itself even when the last event before it is older. Raises Busy where somebody is erased again and again meanwhile.
     """
+    if begun is not None and begun.position <= (log.last() if until is None else until) and current(begun, log):
+        for events in log.scan(begun.position, until, chunk=chunk):
+            begun.fold(events)
+        if current(begun, log):
+            return begun
     for _ in range(TRIES):
         state = State(view, schema, subject=subject, item=item)
         found = snapshots.load(state.version, until) if snapshots is not None else None

@@ -98,8 +98,8 @@ class FeatureView:
             values = np.asarray(feature.values(batch), np.float64)
             for place, column in enumerate(feature.columns):
                 one = values if len(feature.columns) == 1 else np.ascontiguousarray(values[:, place])
-                # Most columns are whole already, and spreading one value is told apart faster than it is done.
-                batch.columns[column.name] = one if len(one) == batch.n else np.full(batch.n, one[0])
+                # Most columns are whole already; one value is for all, and any other number of them is an error.
+                batch.columns[column.name] = one if one.shape == (batch.n,) else np.full(batch.n, one.item())
         if foreseen is None:
             self._foreseen_of[wanted] = Reads(batch.reads(), self.layout.starts)
         return _narrow(np.stack([batch.columns[name] for name in names], axis=1))

@@ -89,6 +89,7 @@ LABELS = Labels(
         "rate": Scale("stars", ((1.0, -1.0), (2.0, -0.5), (3.0, 0.6), (5.0, 1.0))),
     },
     gain="grade",
+    looks=("view",),
 )
 """A dismissal, or one or two stars, outweighs views and clicks (0.4 and below); a save, a share or doing it stands."""
 VALUES = {"view": "seconds", "rate": "stars"}

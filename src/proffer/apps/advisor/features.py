@@ -2,7 +2,7 @@
 
 import math
 
-from proffer.apps.advisor.entities import EVENTS
+from proffer.apps.advisor.entities import EVENTS, LABELS
 from proffer.features import (
     context,
     counts,
@@ -20,7 +20,7 @@ from proffer.features import (
     text,
 )
 from proffer.features.accumulators.lists import LastN
-from proffer.features.accumulators.marks import LastGrade
+from proffer.features.accumulators.marks import LastScaled
 from proffer.features.accumulators.sums import DecayGrid, Total
 from proffer.features.accumulators.tally import Tally
 from proffer.features.accumulators.times import Stamp
@@ -32,8 +32,10 @@ from proffer.features.view import FeatureView
 
 TYPES = tuple(event.name for event in EVENTS)
 GRADES = {event.name: event.weight for event in EVENTS}
+UNRATED = {name: grade for name, grade in GRADES.items() if grade and name != "rate"}
 INTEREST = {name: GRADES[name] for name in ("click", "share", "save", "implement")}
 """What a user thinks of a recommendation, by what he does with it; a rating says so by its stars alone."""
+SCALES = tuple(sorted(LABELS.scales.items()))
 ANSWERS = ("click", "implement", "save", "share", "rate", "dismiss")
 WANTED = each(*INTEREST)
 
@@ -97,7 +99,7 @@ OF_USER: tuple[Feature, ...] = (
     counts.Count("u_positive_30d", "user", POSITIVE.at(30 * DAY)),
     counts.Below("u_is_cold", "user", Total(WANTED)),
     rates.Rate("u_ctr", ("user", "all"), MONTHLY.of("click"), MONTHLY.exposures),
-    rates.Rate("u_grade_mean", ("user", "all"), LONG.of(**GRADES), LONG.of("view", *ANSWERS)),
+    rates.Rate("u_grade_mean", ("user", "all"), LONG.of(**UNRATED), LONG.of(*UNRATED)),
     rates.Rate("u_implement_rate", ("user", "all"), LONG.of("implement"), LONG.exposures),
     rates.Rate("u_dismiss_rate", ("user", "all"), MONTHLY.of("dismiss"), MONTHLY.exposures),
     rates.Mean("u_view_seconds", "user", SECONDS),
@@ -144,6 +146,7 @@ ANSWERED: tuple[Feature, ...] = (
     rates.Rate("i_dismiss_rate", BACKOFF, MONTHLY.of("dismiss"), MONTHLY.exposures),
     rates.Rate("i_view_seconds", ("recommendation", "action", "all"), SECONDS.total, SECONDS.number),
     rates.Rate("i_rating_bayes", ("recommendation", "action", "all"), STARS.total, STARS.number),
+    rates.Mean("i_stars", "recommendation", STARS),
     rates.Rate("i_cat_ctr", ("category", "all"), MONTHLY.of("click"), MONTHLY.exposures),
     counts.LogCount("i_impr_log", "recommendation", MONTHLY.exposures),
     counts.LogCount("i_seen_log", "recommendation", LONG.exposures),
@@ -158,7 +161,7 @@ OF_USER_AND_RECOMMENDATION: tuple[Feature, ...] = (
     counts.Count("ui_kept", "user_recommendation", EVER.of("save", "share")),
     counts.Count("ui_dismissed", "user_recommendation", EVER.of("dismiss")),
     counts.Below("ui_open", "user_recommendation", EVER.of(*ANSWERS), 0.5),
-    pairs.Grade("ui_last_grade", "user_recommendation", LastGrade(graded(GRADES))),
+    pairs.Grade("ui_last_grade", "user_recommendation", LastScaled(graded(GRADES), SCALES)),
     recency.Recency("ui_since_last", "user_recommendation", STAMP),
     counts.LogCount("ua_events", "user_assessment", EVER.of("view", *ANSWERS)),
     recency.Recency("ua_recency", "user_assessment", STAMP),

@@ -19,7 +19,6 @@ SIZES = {"tiny": (12, 8, 3), "small": (40, 40, 4), "medium": (150, 120, 8)}
 """Companies, assessments a week, weeks of the log."""
 AGAIN = 1.5
 """How many visits an assessment has beside the owner's first, on average."""
-SHOWN = 10
 SCREEN = 4
 """So many places are on the screen before anybody scrolls."""
 RATES = {
@@ -53,7 +52,7 @@ class Toy:
     def __init__(self, seed: int = 0, size: str = "small", nature: Nature = NATURE) -> None:
         if size not in SIZES:
             raise Invalid(f"unknown size {size[:20]!r}", field="size", remedy=f"Use one of {', '.join(SIZES)}.")
-        self.seed, self.nature, self.start, self.rates = seed, nature, START, RATES
+        self.seed, self.nature, self.start, self.page, self.rates = seed, nature, START, OFFERED, RATES
         self.companies, self.assessments, self.weeks = SIZES[size]
         self.known = Companies.draw(np.random.default_rng([seed, 0]), self.companies, nature)
         self._weeks: dict[int, Week] = {}
@@ -171,7 +170,7 @@ class Toy:
                 by = orders[int(rng.integers(0, len(orders)))]
                 values = getattr(drawn, by)[_place(visit.group) % self.assessments]
                 order = np.argsort(values if by == "effort" else -values, kind="stable")
-                slate = [f"{visit.group}-{row + 1}" for row in order[:SHOWN].tolist()]
+                slate = [f"{visit.group}-{row + 1}" for row in order.tolist()]
                 yield from self.answers(visit, slate, f"toy-{visit.number}")
 
     def _wish(self, subject: str, items: Sequence[str]) -> NDArray[np.float64]:

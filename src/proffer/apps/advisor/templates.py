@@ -8,6 +8,8 @@ USED = ("u_positive_30d", 2.5)
 """So much a user must have taken up lately before it is said what he takes up."""
 SEEN = 2.3978
 """ln(1 + n) of the ten exposures that a rate must rest on before it is told of others like these."""
+TWICE = 0.9163
+"""ln(1 + 1.5): a recommendation must have been before somebody twice lately before it is said to be opened often."""
 TEMPLATES = (
     Template(
         code="matches_priority", column="ar_priority_match", above=1.0,
@@ -79,15 +81,16 @@ TEMPLATES = (
         en="People in your role take it up", sv="Personer i din roll tar upp den",
     ),
     Template(
-        code="colleagues", column="g_company_peers_pos", above=1.0,
+        code="colleagues", column="g_company_peers_pos", above=0.5, also=(("ui_open", 1.0),),
         en="People of your company have taken it up", sv="Personer i ditt företag har tagit upp den",
     ),
     Template(
-        code="well_rated", column="i_rating_bayes", above=4.0,
+        code="well_rated", column="i_stars", above=4.0, also=(("i_rating_bayes", 4.0),),
+        akin=("i_rating_bayes",),
         en="Rated well: {value:.1f} of 5 stars", sv="Gott betyg: {value:.1f} av 5 stjärnor",
     ),
     Template(
-        code="often_opened", column="i_ctr_30d", above=0.1, also=(("list_rank_ctr", MOST),),
+        code="often_opened", column="i_ctr_30d", above=0.1, also=(("list_rank_ctr", MOST), ("i_impr_log", TWICE)),
         akin=("list_rank_ctr", "i_ctr_7d", "i_ctr_1d"),
         en="Opened more often than most here", sv="Öppnas oftare än de flesta här",
     ),

@@ -23,6 +23,7 @@ COUNTRIES = ("SE", "NO", "FI")
 SIZES = {"small": (100, 600, 14), "medium": (400, 1500, 30)}
 HALF_LIFE = timedelta(hours=20)
 SHOWN = 8
+PAGE = 10
 RATES = {"click-through": ("view", "impression"), "views a list": ("view", "list"), "hidden a list": ("hide", "list")}
 """What a simulation counts per what."""
 
@@ -46,7 +47,7 @@ class Toy:
     def __init__(self, seed: int = 0, size: str = "small") -> None:
         if size not in SIZES:
             raise Invalid(f"unknown size {size[:20]!r}", field="size", remedy=f"Use {' or '.join(SIZES)}.")
-        self.seed, self.start, self.rates = seed, START, RATES
+        self.seed, self.start, self.page, self.rates = seed, START, PAGE, RATES
         self.rng = np.random.default_rng(seed)
         self.users, self.posts, self.days = SIZES[size]
         self.tastes = self.rng.dirichlet(np.full(len(CATEGORIES), 0.35), self.users)

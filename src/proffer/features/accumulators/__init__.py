@@ -1,7 +1,7 @@
 """State primitives: what a row can keep of the events that touch it."""
 
 from proffer.features.accumulators.lists import LastN
-from proffer.features.accumulators.marks import LastGrade, flag
+from proffer.features.accumulators.marks import LastGrade, LastScaled, flag
 from proffer.features.accumulators.sums import Decayed, DecayGrid, Total, decay
 from proffer.features.accumulators.tally import Tally
 from proffer.features.accumulators.tiles import Tiles, Window
@@ -15,6 +15,7 @@ __all__ = [
     "Declared",
     "LastGrade",
     "LastN",
+    "LastScaled",
     "Moments",
     "Sessions",
     "Sketch",

@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from proffer.features.accumulators.simple import Simple, hashed_once, slot
-from proffer.features.base import Weights
+from proffer.features.base import Scales, Weights
 from proffer.features.compile import Floats, Ints, compiled
 
 if TYPE_CHECKING:
@@ -49,6 +51,24 @@ class LastGrade(Simple):
     def read(self, rows: Floats, start: int, index: Ints) -> Floats:
         """Return the last weight, NaN before any."""
         return slot(rows, start, index, math.nan)
+
+
+@hashed_once
+@dataclass(frozen=True)
+class LastScaled(LastGrade):
+    """The grade and time of the event that happened last, of some types by a field, as labels grade them."""
+
+    scales: Scales
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Return the fields of the scales."""
+        return tuple(dict.fromkeys(scale.field for _, scale in self.scales))
+
+    def fold(self, rows: Floats, start: int, index: Ints, events: "EventColumns") -> None:
+        """Let each event that did not happen before the last one take its place; one of grade 0 says nothing."""
+        grades = events.grades(self.weights, self.scales)
+        _fold_mark(rows, start, index, events.at, np.arange(grades.size), grades)
 
 
 def flag(on: tuple[str, ...], off: tuple[str, ...] = ()) -> LastGrade:

@@ -124,11 +124,11 @@ class LinearRanker:
         parts = lists.cut()
         if parts is not None:
             older, newer = parts
-            inputs = self._inputs(newer.X, newer.sizes)
-            tried = {penalty: newer.gain(inputs @ self._solved(older, penalty)) for penalty in PENALTIES}
+            inputs, moments = self._inputs(newer.X, newer.sizes), self._moments(older)
+            tried = {penalty: newer.gain(inputs @ self._solved(moments, penalty)) for penalty in PENALTIES}
             # Of equals the stronger penalty.
             self.penalty = max(reversed(PENALTIES), key=lambda penalty: tried[penalty])
-        self.weights = self._solved(lists, self.penalty)
+        self.weights = self._solved(self._moments(lists), self.penalty)
         return self
 
     def predict(self, X: NDArray[np.float32], columns: Sequence[str]) -> NDArray[np.float32]:
@@ -138,10 +138,24 @@ class LinearRanker:
 
     def contributions(self, X: NDArray[np.float32], columns: Sequence[str]) -> NDArray[np.float32]:
         """Return what each column adds to each row's score (n, d)."""
+        return self._contributions(X, np.array([len(X)], np.int64), columns)
+
+    def predict_lists(
+        self, X: NDArray[np.float32], sizes: NDArray[np.int64], columns: Sequence[str]
+    ) -> NDArray[np.float32]:  # fmt: skip
+        """Return the scores of lists laid end to end (total,), bit for bit those of `predict` list by list."""
+        parts = self._contributions(X, np.asarray(sizes, np.int64), columns)
+        # A sum over all rows at once may be rounded where a buffer ends: each list is summed by itself.
+        ends = np.cumsum(sizes)[:-1].tolist()
+        return np.concatenate([part.sum(axis=1, dtype=np.float64) for part in np.split(parts, ends)]).astype(np.float32)
+
+    def _contributions(
+        self, X: NDArray[np.float32], sizes: NDArray[np.int64], columns: Sequence[str]
+    ) -> NDArray[np.float32]:  # fmt: skip
         if not self.columns:
             raise Invalid("was not fitted", field=self.name, remedy="Fit it first.")
         X = np.clip(in_order(X, columns, self.columns), -3e38, 3e38)
-        parts = self._inputs(X, np.array([len(X)], np.int64)) * self.weights
+        parts = self._inputs(X, sizes) * self.weights
         d = len(self.columns)
         found = parts[:, :d] + parts[:, d : 2 * d]
         found[:, self.flagged > 0] += parts[:, 2 * d :]
@@ -196,9 +210,9 @@ class LinearRanker:
         within[unknown] = 0.0
         return np.hstack([z, np.clip(within, -SPREADS, SPREADS), unknown[:, self.flagged > 0]])
 
-    def _solved(self, lists: Lists, penalty: float) -> NDArray[np.float64]:
+    def _solved(self, moments: tuple[NDArray[Any], NDArray[Any]], penalty: float) -> NDArray[np.float64]:
         """Return the weights of the inputs that ridge regression gives."""
-        gram, moment = self._moments(lists)
+        gram, moment = moments
         weight = penalty * max(float(np.trace(gram)) / len(gram), 1e-12)
         found = np.asarray(np.linalg.solve(gram + weight * np.eye(len(gram)), moment), np.float64)
         return found[: 2 * len(self.columns) + int((self.flagged > 0).sum())]

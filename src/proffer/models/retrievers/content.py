@@ -7,13 +7,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from proffer.core.entities import EntityRef
 from proffer.core.ports import LiveState
 from proffer.core.queries import Query
 from proffer.models.base import DAY, Family, Parameters, ScoringRetriever
 from proffer.models.elementwise import halved
 from proffer.models.histories import ITEM, seeds
 from proffer.models.retrievers.hashing import BUCKETS, Bag, fact_bag, spread, text_bags
+from proffer.models.retrievers.met import Met
 from proffer.models.retrievers.vectors import ItemVectors, alike, products, rows_of, some_products
 
 RELEARNED = 0.01
@@ -49,6 +49,7 @@ class Content(ScoringRetriever):
         self.learned = 0
         self.rarity = np.ones(BUCKETS, np.float32)
         self.vectors = ItemVectors(self.encode, dims)
+        self._met = Met(self._buckets)
 
     def weigh(self, weights: Mapping[str, float]) -> None:
         """Let each attribute count so much from now on; 1 for one that is not named."""
@@ -65,16 +66,15 @@ class Content(ScoringRetriever):
         if self.learned and described.sum() < RELEARNED * len(described):
             return self
         self.learned = state.position
-        met, items = np.zeros(BUCKETS), 0
-        for row in np.flatnonzero(state.published() < at).tolist():
-            attributes = state.attributes(EntityRef(state.kind, state.ids[row]))
-            bags = [buckets for (buckets, _), _ in self._bags(attributes or {})]
-            if bags:
-                items += 1
-                met[np.unique(np.concatenate(bags))] += 1.0
+        met, items = self._met.count(state, at)
         self.rarity = np.log((1.0 + items) / (1.0 + met) + 1.0).astype(np.float32)
         self.vectors.forget()
         return self
+
+    def _buckets(self, attributes: Mapping[str, Any]) -> NDArray[np.int64]:
+        """Return the hash buckets that attributes fall into, each once."""
+        bags = [buckets for (buckets, _), _ in self._bags(attributes)]
+        return np.unique(np.concatenate(bags)) if bags else np.empty(0, np.int64)
 
     def scores(self, query: Query, state: LiveState) -> NDArray[np.float64]:
         """Return the cosine (n,), NaN where the item or the subject has no vector."""
