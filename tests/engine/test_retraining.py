@@ -58,11 +58,11 @@ def plan(engine: Engine) -> Schedule:
     return Schedule({"feed": engine}, clock=engine.clock, zone=UTC)
 
 
-def saved(engine: Engine, name: str = "blend", **report):
+def saved(engine: Engine, name: str = "blend", schema: str | None = None, **report):
     """Save a version with this report, and put it in charge."""
     version = engine.stores.registry.save(
-        "home", name, schema=engine.app.view.version, position=engine.stores.log.last(), parameters={}, arrays={},
-        metrics=report, at=engine.clock.now(),
+        "home", name, schema=schema or engine.app.view.version, position=engine.stores.log.last(), parameters={},
+        arrays={}, metrics=report, at=engine.clock.now(),
     )  # fmt: skip
     revision = engine.stores.registry.champion("home")[1]
     engine.stores.registry.promote(version.id, expected_revision=revision, at=engine.clock.now())
@@ -75,12 +75,13 @@ def test_enough_interactions_are_trained_on_at_once_and_again_when_they_doubled(
     act(engine, 99)
     assert schedule.look() == []
     act(engine, 1)
-    assert [job.key for job in schedule.look()] == ["first home 0"]
+    view = engine.app.view.version
+    assert [job.key for job in schedule.look()] == [f"first home {view} 0"]
     act(engine, 50)
     assert schedule.look() == []
     assert plan(engine).look() == []
     act(engine, 50)
-    assert [job.key for job in schedule.look()] == ["first home 1"]
+    assert [job.key for job in schedule.look()] == [f"first home {view} 1"]
     assert engine.jobs.causes == ["first", "first"]
 
 
@@ -99,6 +100,13 @@ def test_a_trained_pipeline_has_no_first_training():
     saved(engine)
     act(engine, 500)
     assert plan(engine).look() == []
+
+
+def test_a_version_of_other_features_is_as_good_as_none():
+    engine = new_world()
+    saved(engine, schema="of before")
+    act(engine, 500)
+    assert [job.by for job in plan(engine).look()] == ["first"]
 
 
 def test_a_quiet_workspace_waits_for_its_month():

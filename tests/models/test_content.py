@@ -108,14 +108,14 @@ def test_vectors_made_in_pieces_are_those_made_at_once():
 def test_rarities_counted_on_are_those_counted_anew():
     world, followed = _world(), Content()
 
-    def same() -> None:
+    def same(at: float) -> None:
         followed.learned = 0
-        rarities = [one.fit(world, at=START + DAY, weights={}).rarity for one in (followed, Content())]
+        rarities = [one.fit(world, at=at, weights={}).rarity for one in (followed, Content())]
         assert rarities[0].tobytes() == rarities[1].tobytes()
 
-    same()
-    world.set("soup3", {"title": "Ny soppa", "tags": ["mat"]})
-    same()
+    between = float(np.median(world.published()[np.isfinite(world.published())]))
+    for at in (between, START + DAY, START + DAY):
+        same(at)
     world.set("jazz1", {"title": "Inget mer"})
-    same()
+    same(START + DAY)
     assert (followed._met.count(world, START - DAY)[0] == 0).all()

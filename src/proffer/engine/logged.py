@@ -34,14 +34,14 @@ _sequence = attrgetter("sequence")
 
 
 class Joined:
-    """A decision and the events that answered it; `looks` counts those that say that an item was looked at."""
+    """A decision and the events that answered it; `looks` are the times of those that say that an item was looked at."""
 
     def __init__(self, decision: Decision) -> None:
         self.decision = decision
         self.at = decision.query.at.timestamp()
         self.items = {*decision.considered.ids, *(placed.id for placed in decision.slate)}
         self.answers: list[tuple[float, str, float]] = []
-        self.looks = 0
+        self.looks: list[float] = []
 
     def found(self, past: Past) -> Answers:
         """Return what the answers to each item say together."""
@@ -54,7 +54,7 @@ class Joined:
         items = np.array([codes[item] for _, item, _ in self.answers], np.int64)
         kept, grades = graded_items(items, np.array([weight for *_, weight in self.answers]), labels)
         names = [*codes]
-        return Answers(tuple(names[code] for code in kept.tolist()), grades, self.looks)
+        return Answers(tuple(names[code] for code in kept.tolist()), grades, len(self.looks))
 
 
 def logged_lists(walk: "Walking", since: float, until: float, most: int) -> Iterator[Judged]:
@@ -167,7 +167,7 @@ def join(past: Past, since: float, until: float) -> list[Joined]:
                 answered = answers_to(event, target.id, at, by_query, by_subject.get(event.actor.id, ()), window)
                 if answered is not None:
                     answered.answers.append((at, target.id, weight))
-                    answered.looks += event.type in past.labels.looks
+                    answered.looks += [at] if event.type in past.labels.looks else []
     return [*closed]
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Gain = Literal["binary", "grade", "exponential"]
 DEPTH, CUTOFF = 20, 10
 RESAMPLES = 1000
+FEW, LEAST_USERS = 10, 3
+"""Below so many users an interval goes by their spread instead of resamples; below the second there is none."""
 LEVEL = 0.95
 PER_LIST = ("ndcg@5", "ndcg@10", "ndcg@20", "recall@10", "recall@20", "hitrate@10", "mrr", "map")
 UNSEEN = 0.5
@@ -120,7 +122,7 @@ def intervals(
 ) -> dict[str, Interval]:  # fmt: skip
     """Return the mean of each column of values (lists, m) with a percentile bootstrap that resamples users.
 
-    With `weights` (lists,) a list counts so much.
+    With `weights` (lists,) a list counts so much. Of fewer than ten users the interval goes by their spread.
     """
     if weights is None:
         sums, counts = _by_user(values, users)
@@ -129,12 +131,37 @@ def intervals(
         both, _ = _by_user(np.column_stack([values * weights[:, None], weights]), users)
         sums, counts = both[:, :-1], both[:, -1]
         means = weights @ values / weights.sum()
-    draws = resample(sums, counts, seed)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    if len(counts) < FEW:
+        low, high = _by_spread(sums, counts, means, level)
+    else:
+        draws = resample(sums, counts, seed)
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return {
-        name: Interval(value=float(means[place]), low=float(low[place]), high=float(high[place]))
+        name: Interval(value=float(means[place]), low=_told(low[place]), high=_told(high[place]))
         for place, name in enumerate(names)
     }
+
+
+def _told(bound: float) -> float | None:
+    return float(bound) if np.isfinite(bound) else None
+
+
+def _by_spread(
+    sums: NDArray[np.float64], counts: NDArray[np.float64], means: NDArray[np.float64], level: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return bounds of ratio means (m,) by the spread of a few users, with Student's t; infinite for fewer than three.
+
+    Resamples of so few are little more than the least and the greatest of them (Efron & Tibshirani 1993, 13.4).
+    """
+    users = len(counts)
+    if users < LEAST_USERS:
+        return np.full(len(means), -np.inf), np.full(len(means), np.inf)
+    from scipy.stats import t
+
+    rest = sums - means * counts[:, None]
+    error = np.sqrt(users / (users - 1) * (rest**2).sum(axis=0)) / counts.sum()
+    reach = float(t.ppf((1 + level) / 2, users - 1)) * error
+    return means - reach, means + reach
 
 
 def paired(

@@ -105,6 +105,7 @@ class Looked:
 def closed(one: Joined, until: float) -> Joined:
     """Return a list with the answers that came before `until` alone."""
     kept = Joined(one.decision)
-    kept.at, kept.items, kept.looks = one.at, one.items, one.looks
+    kept.at, kept.items = one.at, one.items
+    kept.looks = [at for at in one.looks if at < until]
     kept.answers = [answer for answer in one.answers if answer[0] < until]
     return kept

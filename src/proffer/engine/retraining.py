@@ -36,15 +36,15 @@ def enough(engine: "Engine") -> int:
 
 
 def first(engine: "Engine", pipeline: Pipeline) -> Cause | None:
-    """Return why a pipeline without any version is trained, None where too little happened since the last try.
+    """Return why a pipeline without any version that this code can serve is trained, None where too little happened.
 
-    A try that fails, for all its interactions, is made again when they have doubled.
+    A try that fails, for all its interactions, is made again when they have doubled, and with another feature view.
     """
-    count, needed = interactions(engine), enough(engine)
-    if count < needed or engine.stores.registry.history(pipeline.name):
+    count, needed, view = interactions(engine), enough(engine), engine.app.view.version
+    if count < needed or any(version.schema == view for version in engine.stores.registry.history(pipeline.name)):
         return None
     cause = Cause(
-        "first", f"first {pipeline.name} {int(math.log2(count / needed))}",
+        "first", f"first {pipeline.name} {view} {int(math.log2(count / needed))}",
         f"{count:,} interactions are in the log, {needed:,} are enough for a first training",
     )  # fmt: skip
     return None if asked(engine, pipeline, cause) else cause

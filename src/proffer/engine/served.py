@@ -219,8 +219,11 @@ class ListsWalk(Walking):
         if self.examination is not None:
             chances = ", ".join(f"{chance:.2f}" for chance in self.examination.chances[:10])
             told.append(f"the chance that a place is looked at, from the first on: {chances}")
-        elif self.debias and any(one.decision.slate for one in self.shown):
+        elif self.debias and any(one.decision.slate and not one.looks for one in self.shown):
             told.append("too few answered lists tell their places: none counts as looked at more rarely than another")
+        looks = sum(bool(one.looks) for one in self.shown)
+        if looks and self.debias:
+            told.append(f"{looks} lists tell what was looked at: what was shown and was not is left out")
         return told
 
     def _closed(self, one: Joined) -> Answered:

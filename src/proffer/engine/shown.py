@@ -117,7 +117,7 @@ class _Gathered:
             answered = self._answered(event, target.id, at)
             if answered is not None:
                 answered.answers.append((at, target.id, grade))
-                answered.looks += event.type in self.looking
+                answered.looks += [at] if event.type in self.looking else []
 
     def lists(self) -> list[Joined]:
         """Return what was found, in the log's order."""

@@ -59,7 +59,7 @@ def _joined(engine: "Engine", pipeline: Pipeline, subject: EntityRef, asked: Seq
             # A query may be named later: by then its decision is closed.
             if one is not None and one.at <= at <= one.at + window.total_seconds():
                 one.answers.append((at, target.id, weight))
-                one.looks += event.type in grader.labels.looks
+                one.looks += [at] if event.type in grader.labels.looks else []
     return mine
 
 
