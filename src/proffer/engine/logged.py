@@ -34,7 +34,7 @@ _sequence = attrgetter("sequence")
 
 
 class Joined:
-    """A decision and the events that answered it; `looks` are the times of those that say that an item was looked at."""
+    """A decision and the events that answered it; `looks` are the times of those that say that somebody looked."""
 
     def __init__(self, decision: Decision) -> None:
         self.decision = decision
