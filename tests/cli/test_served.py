@@ -114,9 +114,9 @@ def test_an_interrupted_import_says_so_and_a_repeat_completes_it(run: Run, home:
     assert counts(home)["accepted"] == 40_000
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(330)
 def test_the_demo_from_end_to_end(run: Run, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "proffer", "demo"], capture_output=True, text=True, timeout=180)
+    done = subprocess.run([sys.executable, "-m", "proffer", "demo"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     for text in (
         "imported",

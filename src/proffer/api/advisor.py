@@ -11,6 +11,8 @@ from proffer.core.entities import EntityRef
 from proffer.core.errors import Invalid, NotFound
 from proffer.engine.engine import Engine
 from proffer.engine.objectives import weights_of
+from proffer.engine.serve import plain
+from proffer.engine.slate import share_of
 
 
 class RecommendationsQuery(messages.Body, frozen=True, kw_only=True):
@@ -145,9 +147,7 @@ def _answer(engine: Engine, group: str, decision: Decision) -> Recommendations:
     query, app = decision.query, engine.app
     pipeline, settings = app.pipeline(query.pipeline), engine.settings
     by_model = decision.model == decision.version
-    # A rung of the ladder keeps its own order unless somebody asks otherwise.
-    declared = pipeline.diversity if by_model else 1.0
-    share = settings.diversity.get(pipeline.name, declared) if query.diversity is None else query.diversity
+    share = share_of(pipeline if by_model else plain(pipeline), settings, query)
     items = [
         Recommendation(
             recommendation_id=placed.id, rank=placed.rank, score=placed.score, reasons=placed.reasons,

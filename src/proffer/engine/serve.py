@@ -12,7 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from proffer.app import NO_EXPLORATION, Settings
+from proffer.app import NO_EXPLORATION, Pipeline, Settings
 from proffer.core.decisions import Considered, Decision, Placed, TradeOff
 from proffer.core.errors import Busy, ProfferError
 from proffer.core.queries import Query
@@ -139,14 +139,18 @@ def answer(asked: Asked, ranked: Ranked, rung: str, fallback: str | None) -> Dec
 
 
 def answering(asked: Asked, rung: str) -> Fitted:
-    """Return what arranges the answer of a rung: below the model nothing is diversified or drawn that nobody asked for.
+    """Return what arranges the answer of a rung: the model's, or a plain one of the ladder."""
+    if rung == asked.fitted.version:
+        return asked.fitted
+    return dataclasses.replace(asked.fitted, pipeline=plain(asked.fitted.pipeline))
+
+
+def plain(pipeline: Pipeline) -> Pipeline:
+    """Return a pipeline as it arranges what the ladder answers: nothing is diversified or drawn that nobody asked for.
 
     A rung's order is a promise, newest first or surest first; the request and the settings may still say otherwise.
     """
-    if rung == asked.fitted.version:
-        return asked.fitted
-    plain = dataclasses.replace(asked.fitted.pipeline, diversity=1.0, exploration=NO_EXPLORATION)
-    return dataclasses.replace(asked.fitted, pipeline=plain)
+    return dataclasses.replace(pipeline, diversity=1.0, exploration=NO_EXPLORATION)
 
 
 def recommend(engine: "Engine", query: Query, started: float, *, drawing: bool = True) -> Decision:

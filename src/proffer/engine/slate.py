@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from proffer.app import Exploration, Settings
+from proffer.app import Exploration, Pipeline, Settings
 from proffer.core.candidates import Candidates
 from proffer.core.decisions import Placed, TradeOff
 from proffer.core.queries import Query
@@ -109,7 +109,7 @@ def spread_of(
 
     There nobody may have read the catalogue's texts yet, which takes longer than a decision may.
     """
-    if fitted.pipeline.diversity == 1.0 and share_of(fitted, settings, query) == 1.0:
+    if fitted.pipeline.diversity == 1.0 and share_of(fitted.pipeline, settings, query) == 1.0:
         return None
     try:
         return diversity_score(ranked.pool.ordinals[lineup.kept[: query.n]], fitted, settings, state)
@@ -142,7 +142,7 @@ def diversify(
     query: Query,
 ) -> NDArray[np.int64]:  # fmt: skip
     """Return rows in the order of MMR over the head of the list; lambda: the query's, the settings', the default."""
-    share = share_of(fitted, settings, query)
+    share = share_of(fitted.pipeline, settings, query)
     if share == 1.0 or len(order) < 3:
         return order
     alike = similarity(fitted, settings.content)
@@ -162,11 +162,11 @@ def diversify(
     )
 
 
-def share_of(fitted: Fitted, settings: Settings, query: Query) -> float:
+def share_of(pipeline: Pipeline, settings: Settings, query: Query) -> float:
     """Return the lambda of MMR in force: the query's, the settings', the pipeline's."""
     if query.diversity is not None:
         return query.diversity
-    return settings.diversity.get(fitted.pipeline.name, fitted.pipeline.diversity)
+    return settings.diversity.get(pipeline.name, pipeline.diversity)
 
 
 def pinned_rows(pool: Pool, rules: RuleSet) -> list[tuple[int, int]]:

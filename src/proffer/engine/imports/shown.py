@@ -13,6 +13,7 @@ from proffer.app import App
 from proffer.core.checks import check_id, check_time
 from proffer.core.errors import Invalid
 from proffer.core.events import ENTITY_SET
+from proffer.engine.imports.json_table import JsonLines, read_object
 from proffer.engine.imports.table import CHUNK, Chunk, Fault
 from proffer.engine.imports.text import Text, first_bytes
 
@@ -37,12 +38,12 @@ def is_shown(path: Path) -> bool:
     """Return whether a file is JSON lines of lists that were shown: its first objects have `items`."""
     if not path.is_file() or first_bytes(path).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
         return False
-    rows = [_object(line) for line in islice(Text(path, None).lines(), SAMPLE_LINES) if line.strip()]
+    rows = [read_object(line) for line in islice(Text(path, None).lines(), SAMPLE_LINES) if line.strip()]
     found = [isinstance(row, dict) and "items" in row and "actor" not in row for row in rows]
     return sum(found) * 2 > len(found)
 
 
-class ShownTable:
+class ShownTable(JsonLines):
     """A file of lists that were shown; each line becomes an impression for each place, and its interactions.
 
     A line that cannot be read whole is refused whole, so that no list comes in with holes; what of its events breaks
@@ -57,35 +58,24 @@ class ShownTable:
     def __init__(self, path: Path, app: App, belongs: Belongs | None = None, encoding: str | None = None) -> None:
         if app.impression is None:
             raise Invalid(f"{app.name} has no impressions", field="file", remedy="Import events one by one.")
-        self.path = path
-        self.text = Text(path, encoding)
-        self.size = self.text.size
-        self.notes: dict[str, int] = {}
+        super().__init__(path, encoding)
         self._lines = Lines(app, belongs or (lambda _: None))
-
-    @property
-    def position(self) -> int:
-        """Return how many bytes of the file have been read."""
-        return self.text.position
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the events of every line, in the order they are told in."""
         chunk = Chunk()
-        for number, line in enumerate(self.text.lines(), 1):
-            if line.isspace():
-                self._note("blank lines")
-                continue
-            row = self.text.fault(line) or _object(line)
+        for number, line, found in self.numbered():
+            row = found
             try:
                 made = self._lines.read(row, number) if isinstance(row, dict) else None
             except Invalid as error:
                 where = f"{error.field}: " if error.field else ""
                 row, made = f"{where}{error.message}. {error.remedy or ''}".strip(), None
             if made is None:
-                self._note("lists that cannot be read, each one row below")
+                self.note("lists that cannot be read, each one row below")
                 chunk.faults.append(Fault(number, line, str(row)))
             else:
-                self._note("lists that were shown, each a row for each place and for each answer")
+                self.note("lists that were shown, each a row for each place and for each answer")
                 _place(chunk, number, made)
             if len(chunk) >= CHUNK:
                 yield chunk
@@ -97,9 +87,6 @@ class ShownTable:
             for item, member in self._lines.news.items():
                 _place(chunk, member.line, [self._lines.fact(item, member)])
             yield chunk
-
-    def _note(self, text: str) -> None:
-        self.notes[text] = self.notes.get(text, 0) + 1
 
 
 class Lines:
@@ -224,11 +211,3 @@ def _name(row: Mapping[str, Any]) -> str:
     """Return a name for a list that has none, from its content: the same line always gets the same."""
     packed = msgspec.json.encode(dict(row), order="sorted")
     return f"list_{blake2b(packed, digest_size=12).hexdigest()}"
-
-
-def _object(line: str) -> dict[str, Any] | str:
-    try:
-        row = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
-        return f"not JSON: {str(error)[:120]}"
-    return row if isinstance(row, dict) else "not a JSON object"

@@ -93,7 +93,7 @@ class Moments(Vectorial):
     def added(self, events: "EventColumns") -> Floats:
         """Return (1, x, x^2), NaN where the event lacks the field."""
         x = np.clip(events.fields[self.field], self.low, self.high)
-        return np.column_stack((np.where(np.isnan(x), np.nan, 1.0), x, x * x))
+        return _powers(x)
 
     @property
     def number(self) -> "Moment":
@@ -138,7 +138,7 @@ class Declared(Vectorial):
     def added(self, events: "EventColumns") -> Floats:
         """Return (1, x, x^2), NaN where the target does not say."""
         x = signed_log(events.measure(self.attribute))
-        return np.column_stack((np.where(np.isnan(x), np.nan, 1.0), x, x * x))
+        return _powers(x)
 
 
 @hashed_once
@@ -183,3 +183,8 @@ class Tags(Vectorial):
     def added(self, events: "EventColumns") -> Floats:
         """Return the sketch of each event's target's tags."""
         return events.tag_sketches()
+
+
+def _powers(x: Floats) -> Floats:
+    """Return (1, x, x^2) of each number, NaN where it is unknown."""
+    return np.column_stack((np.where(np.isnan(x), np.nan, 1.0), x, x * x))
