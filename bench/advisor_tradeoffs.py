@@ -73,7 +73,7 @@ def curve(lists: Sequence[List]) -> list[Point]:
         rows = [_one(one, share) for one in lists]
         told = intervals(np.array([[ndcg] for ndcg, _ in rows]), np.array([one.group for one in lists]), ["n"], 0)["n"]
         spread = float(np.nanmean([spread for _, spread in rows]))
-        found.append(Point(share, told.value, float(told.low or 0), float(told.high or 0), {"diversity": spread}))
+        found.append(Point(share, told.value, known(told.low), known(told.high), {"diversity": spread}))
     return found
 
 
@@ -217,7 +217,7 @@ def _point(at: float, rows: Sequence[tuple[int, dict[str, float]]]) -> Point:
     values = np.array([[row["ndcg"]] for _, row in rows])
     told = intervals(values, np.array([seed for seed, _ in rows]), ["n"], 0)["n"]
     others = {name: float(np.nanmean([row[name] for _, row in rows])) for name in rows[0][1] if name != "ndcg"}
-    return Point(at, told.value, float(told.low or 0), float(told.high or 0), others)
+    return Point(at, told.value, known(told.low), known(told.high), others)
 
 
 def show(title: str, points: Sequence[Point], at: str) -> None:
@@ -226,7 +226,8 @@ def show(title: str, points: Sequence[Point], at: str) -> None:
     print(f"\n{title}\n\n| {at} | NDCG@10 | 95 % | {' | '.join(names)} |\n|{'---:|' * (3 + len(names))}")
     for one in points:
         others = " | ".join(f"{one.others[name]:.3g}" for name in names)
-        print(f"| {one.at:g} | {one.ndcg:.3f} | {one.low:.3f} to {one.high:.3f} | {others} |")
+        within = "too few worlds" if one.low != one.low else f"{one.low:.3f} to {one.high:.3f}"
+        print(f"| {one.at:g} | {one.ndcg:.3f} | {within} | {others} |")
 
 
 def draw(curves: Mapping[str, Sequence[Point]], path: Path) -> None:
@@ -251,6 +252,11 @@ def draw(curves: Mapping[str, Sequence[Point]], path: Path) -> None:
             axes.grid(visible=True, alpha=0.3)
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
+
+
+def known(bound: float | None) -> float:
+    """Return a bound of an interval, NaN where there is none."""
+    return float("nan") if bound is None else bound
 
 
 def main() -> None:
