@@ -39,6 +39,16 @@ class Answers(NamedTuple):
         kept = np.flatnonzero(~np.isin(state.ordinals(self.items), touched))
         return Answers(tuple(self.items[place] for place in kept.tolist()), self.grades[kept])
 
+    def telling(
+        self, grades: NDArray[np.float64], positions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:  # fmt: skip
+        """Return which rows of a list tell anything, by their grades and places (0: not shown), and which are left in.
+
+        Where looks are told, what was shown and neither looked at nor answered is left out; else all is left in: None.
+        """
+        answered, placed = grades != 0, positions > 0
+        return (answered, answered | ~placed) if self.looks else (answered | placed, None)
+
 
 def answers(past: Past, rows: NDArray[np.int64]) -> Answers:
     """Return what these acts of one user, in order of time, say together."""

@@ -113,12 +113,9 @@ def _measured(
     ids = decision.considered.ids
     positions = np.array([ranks.get(id, 0) for id in ids], np.int64)
     held = np.array([grades.get(id, 0.0) for id in ids])
-    answered, placed = held != 0, positions > 0
-    if found.looks:
-        # What was placed and not looked at tells nothing.
-        kept = answered | ~placed
-        positions, held, answered, placed = (column[kept] for column in (positions, held, answered, placed))
-        placed, examination = answered, None
-    chances = np.ones(len(held)) if examination is None else examination.at(positions)
-    due = due_gains(gains(held, labels.gain), chances, placed | answered)
+    told, seen = found.telling(held, positions)
+    if seen is not None:
+        positions, held, told = positions[seen], held[seen], told[seen]
+    chances = np.ones(len(held)) if examination is None or seen is not None else examination.at(positions)
+    due = due_gains(gains(held, labels.gain), chances, told)
     return list_ndcg(due * chances, chances, np.arange(len(held)), 10)

@@ -43,6 +43,13 @@ class Joined:
         self.answers: list[tuple[float, str, float]] = []
         self.looks: list[float] = []
 
+    def answer(self, event: Event, item: str, grade: float, labels: Labels) -> None:
+        """Add an event that answers the decision with an item."""
+        at = event.at.timestamp()
+        self.answers.append((at, item, grade))
+        if event.type in labels.looks:
+            self.looks.append(at)
+
     def found(self, past: Past) -> Answers:
         """Return what the answers to each item say together."""
         return self.graded(past.labels)
@@ -166,8 +173,7 @@ def join(past: Past, since: float, until: float) -> list[Joined]:
             if weight and target is not None and target.kind == past.app.item and since <= at < until:
                 answered = answers_to(event, target.id, at, by_query, by_subject.get(event.actor.id, ()), window)
                 if answered is not None:
-                    answered.answers.append((at, target.id, weight))
-                    answered.looks += [at] if event.type in past.labels.looks else []
+                    answered.answer(event, target.id, weight, past.labels)
     return [*closed]
 
 

@@ -198,11 +198,7 @@ class ListsWalk(Walking):
         if not decision.slate or not self.debias:
             return made
         positions = places_of(decision, ids, ordinals, pool.ordinals)
-        answered, placed = made.grades != 0, positions > 0
-        if one.found.looks:
-            told, seen = answered, answered | ~placed
-        else:
-            told, seen = answered | placed, None
+        told, seen = one.found.telling(made.grades, positions)
         return replace(made, positions=positions, told=None if told.all() else told, seen=seen)
 
     def missing(self) -> str:

@@ -74,7 +74,6 @@ class _Gathered:
         app = past.app
         self.grader = Grader(app, past.settings)
         self.window = past.labels.window.total_seconds()
-        self.looking = past.labels.looks
         self.members = _Members(app.schema.entities[app.item].role("group"))
         self.impression, self.item, self.subject = app.impression, app.item, app.subject
         self.decided: deque[Joined] = deque(maxlen=MOST)
@@ -116,8 +115,7 @@ class _Gathered:
         elif grade := self.grader(event):
             answered = self._answered(event, target.id, at)
             if answered is not None:
-                answered.answers.append((at, target.id, grade))
-                answered.looks += [at] if event.type in self.looking else []
+                answered.answer(event, target.id, grade, self.past.labels)
 
     def lists(self) -> list[Joined]:
         """Return what was found, in the log's order."""

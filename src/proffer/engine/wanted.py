@@ -58,8 +58,7 @@ def _joined(engine: "Engine", pipeline: Pipeline, subject: EntityRef, asked: Seq
             one = answers_to(event, target.id, at, by_query, ordered, window.total_seconds())
             # A query may be named later: by then its decision is closed.
             if one is not None and one.at <= at <= one.at + window.total_seconds():
-                one.answers.append((at, target.id, weight))
-                one.looks += [at] if event.type in grader.labels.looks else []
+                one.answer(event, target.id, weight, grader.labels)
     return mine
 
 

@@ -96,6 +96,11 @@ class Batch:
         """Return a measure of each candidate's group (n,), or (1,) where all are members of one; NaN if unknown."""
         return self._state.registry.encoded.measure(name, self._group[1])
 
+    def declared(self, name: str, side: str) -> Floats:
+        """Return a measure of the candidates ("target"), of the subject ("actor") or of the candidates' groups."""
+        sides = {"target": self.measure, "actor": self.subject_measure, "group": self.group_measure}
+        return sides[side](name)
+
     def group_sketches(self) -> NDArray[np.float32]:
         """Return the text sketch of each candidate's group (n, 24), or (1, 24) where all are members of one."""
         return self._state.registry.encoded.sketches(self._group[1])

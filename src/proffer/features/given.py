@@ -50,5 +50,4 @@ class Number(Stateless):
 
     def values(self, batch: Batch) -> Floats:
         """Return the numbers."""
-        sides = {"target": batch.measure, "actor": batch.subject_measure, "group": batch.group_measure}
-        return sides[self.side](self.attribute)
+        return batch.declared(self.attribute, self.side)

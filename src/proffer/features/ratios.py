@@ -22,9 +22,7 @@ class Of:
 
     def read(self, batch: Batch) -> Floats:
         """Return the numbers (n,) or (1,), NaN where unknown."""
-        if self.side == "group":
-            return batch.group_measure(self.attribute)
-        return (batch.measure if self.side == "target" else batch.subject_measure)(self.attribute)
+        return batch.declared(self.attribute, self.side)
 
     def __str__(self) -> str:
         return self.attribute if self.side == "target" else f"{self.attribute} of the {self.side}"
